@@ -1,0 +1,205 @@
+/**
+ * The operations that Sumi's networks are written in. Everything is channels-last ([N, H, W, C], as tfjs has
+ * it), parameters are in diffusers' shapes (convolutions OIHW, linear [out, in]), and every operation is
+ * differentiable on every backend. Where one ONNX node does the work of several tfjs kernels, the operation is
+ * a kernel of its own under the tracer and the plain tfjs composition elsewhere.
+ */
+import { type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D, tf } from './tf.js';
+
+/** Name of the tracing backend (see tracer.ts): the only one that has the kernels named in `fused`. */
+export const TRACE_BACKEND = 'sumi-trace';
+
+/** Kernels that only the tracer knows. */
+export const fused = {
+  groupNorm: 'SumiGroupNorm',
+  silu: 'SumiSilu',
+  upsample2x: 'SumiUpsample2x',
+  sumPool2x: 'SumiSumPool2x',
+} as const;
+
+const tracing = () => tf.getBackend() === TRACE_BACKEND;
+
+function run<T extends Tensor>(
+  kernel: string,
+  inputs: Record<string, Tensor>,
+  attrs: Record<string, unknown>,
+): T {
+  return tf.engine().runKernel(kernel, inputs, attrs as never) as unknown as T;
+}
+
+/** Rows and columns of zeros around a picture: one number for all sides, or [[top, bottom], [left, right]]. */
+export type Padding = number | readonly [readonly [number, number], readonly [number, number]];
+
+function explicitPadding(
+  p: Padding,
+): [[number, number], [number, number], [number, number], [number, number]] {
+  const [[top, bottom], [left, right]] =
+    typeof p === 'number'
+      ? [
+          [p, p],
+          [p, p],
+        ]
+      : p;
+  return [
+    [0, 0],
+    [top, bottom],
+    [left, right],
+    [0, 0],
+  ];
+}
+
+/**
+ * Convolution (PyTorch's Conv2d, no dilation, one group).
+ * @param x [N, H, W, I]
+ * @param w [O, I, kh, kw]
+ * @param b [O] or null
+ * @returns [N, H', W', O]
+ */
+export function conv2d(
+  x: Tensor4D,
+  w: Tensor4D,
+  b: Tensor1D | null,
+  { stride = 1, padding = 0 }: { stride?: number; padding?: Padding } = {},
+): Tensor4D {
+  const hwio = tf.transpose(w, [2, 3, 1, 0]);
+  const y = tf.conv2d(x, hwio, stride, explicitPadding(padding));
+  return b ? tf.add(y, b) : y;
+}
+
+/**
+ * Transposed convolution with kernel = stride or larger and no padding (PyTorch's ConvTranspose2d).
+ * @param x [N, H, W, I]
+ * @param w [I, O, kh, kw]
+ * @param b [O] or null
+ * @returns [N, (H-1)*stride+kh, (W-1)*stride+kw, O]
+ */
+export function convTranspose2d(x: Tensor4D, w: Tensor4D, b: Tensor1D | null, stride: number): Tensor4D {
+  const [n, h, width] = x.shape;
+  const [, out, kh, kw] = w.shape;
+  const filter = tf.transpose(w, [2, 3, 1, 0]); // tfjs wants [kh, kw, O, I]
+  const y = tf.conv2dTranspose(
+    x,
+    filter,
+    [n, (h - 1) * stride + kh, (width - 1) * stride + kw, out],
+    stride,
+    'valid',
+  );
+  return b ? tf.add(y, b) : y;
+}
+
+/**
+ * Fully connected layer on the last axis (PyTorch's Linear).
+ * @param x [..., I]
+ * @param w [O, I]
+ * @param b [O] or null
+ * @returns [..., O]
+ */
+export function linear<T extends Tensor>(x: T, w: Tensor2D, b: Tensor1D | null): T {
+  const [out, inp] = w.shape;
+  const rows = tf.reshape(x, [-1, inp]);
+  const y = tf.matMul(rows, w, false, true);
+  const biased = b ? tf.add(y, b) : y;
+  return tf.reshape(biased, [...x.shape.slice(0, -1), out]) as T;
+}
+
+/** x·sigmoid(x) (Swish; Ramachandran et al. 2017). */
+export function silu<T extends Tensor>(x: T): T {
+  const op = tf.customGrad((input, save) => {
+    const a = input as Tensor;
+    (save as (t: Tensor[]) => void)([a]);
+    const value = tracing() ? run<Tensor>(fused.silu, { x: a }, {}) : tf.mul(a, tf.sigmoid(a));
+    return {
+      value,
+      gradFunc: (dy: Tensor, saved: Tensor[]) => {
+        const s = tf.sigmoid(saved[0]);
+        // d(xσ)/dx = σ + xσ(1-σ) = σ·(1 + x·(1-σ))
+        const slope = tf.mul(s, tf.add(1, tf.mul(saved[0], tf.sub(1, s))));
+        return tf.mul(dy, slope);
+      },
+    };
+  });
+  return op(x) as T;
+}
+
+/**
+ * Group normalization (Wu & He 2018) with an affine transform per channel.
+ * @param x [N, ..., C], C divisible by `groups`
+ * @param gamma [C]
+ * @param beta [C]
+ */
+export function groupNorm<T extends Tensor>(
+  x: T,
+  gamma: Tensor1D,
+  beta: Tensor1D,
+  groups: number,
+  eps: number,
+): T {
+  const c = x.shape[x.shape.length - 1];
+  const n = x.shape[0];
+  const grouped = [n, -1, groups, c / groups];
+  const normalize = (a: Tensor) => {
+    const g = tf.reshape(a, grouped);
+    const mean = tf.mean(g, [1, 3], true);
+    const centred = tf.sub(g, mean);
+    const rstd = tf.rsqrt(tf.add(tf.mean(tf.square(centred), [1, 3], true), eps));
+    return { xhat: tf.mul(centred, rstd), rstd };
+  };
+  const op = tf.customGrad((input, scale, shift, save) => {
+    const [a, g, b] = [input, scale, shift] as Tensor[];
+    (save as (t: Tensor[]) => void)([a, g]);
+    const value = tracing()
+      ? run<Tensor>(fused.groupNorm, { x: a, gamma: g, beta: b }, { groups, eps })
+      : tf.add(tf.mul(tf.reshape(normalize(a).xhat, x.shape), g), b);
+    return {
+      value,
+      gradFunc: (dy: Tensor, saved: Tensor[]) => {
+        const { xhat, rstd } = normalize(saved[0]);
+        const dxhat = tf.reshape(tf.mul(dy, saved[1]), grouped);
+        const m1 = tf.mean(dxhat, [1, 3], true);
+        const m2 = tf.mean(tf.mul(dxhat, xhat), [1, 3], true);
+        const dx = tf.mul(rstd, tf.sub(tf.sub(dxhat, m1), tf.mul(xhat, m2)));
+        const flatDy = tf.reshape(dy, [n, -1, c]);
+        const flatXhat = tf.reshape(xhat, [n, -1, c]);
+        return [tf.reshape(dx, x.shape), tf.sum(tf.mul(flatDy, flatXhat), [0, 1]), tf.sum(flatDy, [0, 1])];
+      },
+    };
+  });
+  return op(x, gamma, beta) as T;
+}
+
+function repeat2x(x: Tensor4D): Tensor4D {
+  const [n, h, w, c] = x.shape;
+  if (tracing()) return run(fused.upsample2x, { x }, {});
+  const wide = tf.tile(tf.reshape(x, [n, h, 1, w, 1, c]), [1, 1, 2, 1, 2, 1]);
+  return tf.reshape(wide, [n, h * 2, w * 2, c]);
+}
+
+function sumPool2x(x: Tensor4D): Tensor4D {
+  const [n, h, w, c] = x.shape;
+  if (tracing()) return run(fused.sumPool2x, { x }, {});
+  return tf.sum(tf.reshape(x, [n, h / 2, 2, w / 2, 2, c]), [2, 4]);
+}
+
+/**
+ * Nearest-neighbour upsampling by two: every pixel becomes a 2×2 block.
+ * @param x [N, H, W, C]
+ * @returns [N, 2H, 2W, C]
+ */
+export function upsample2x(x: Tensor4D): Tensor4D {
+  return tf.customGrad((input) => ({
+    value: repeat2x(input as Tensor4D),
+    gradFunc: (dy: Tensor) => sumPool2x(dy as Tensor4D),
+  }))(x) as Tensor4D;
+}
+
+/**
+ * Scaled dot-product attention, softmax(q·kᵀ·scale)·v (Vaswani et al. 2017, eq. 1).
+ * @param q [B, T, D] (heads folded into the batch)
+ * @param k [B, S, D]
+ * @param v [B, S, E]
+ * @returns [B, T, E]
+ */
+export function attention(q: Tensor3D, k: Tensor3D, v: Tensor3D, scale: number): Tensor3D {
+  const scores = tf.mul(tf.matMul(q, k, false, true), scale);
+  return tf.matMul(tf.softmax(scores), v) as Tensor3D;
+}
