@@ -1,0 +1,193 @@
+/** Files and folders that appear whole or not at all, and plain words for the operating system's refusals. */
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { InputError, RunError } from '../errors.js';
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException | null)?.code;
+
+/** Turns a failed read into an InputError that names the file; anything unknown comes back as it was. */
+export function readFailure(error: unknown, path: string): unknown {
+  switch (codeOf(error)) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new InputError(`no such file — ${path} — check the path`);
+    case 'EISDIR':
+      return new InputError(`a folder where a file is needed — ${path} — name a file inside it`);
+    case 'EACCES':
+    case 'EPERM':
+      return new InputError(`the file may not be read — ${path} — change its permissions`);
+    default:
+      return error;
+  }
+}
+
+/** Turns a failed write into an error that names the place; anything unknown comes back as it was. */
+export function writeFailure(error: unknown, path: string): unknown {
+  switch (codeOf(error)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new RunError(`the disk is full — ${path} — free some space and run again`);
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new InputError(
+        `this place may not be written — ${path} — choose another or change its permissions`,
+      );
+    case 'ENOTDIR':
+    case 'EEXIST':
+    case 'EISDIR':
+      return new InputError(`a file or folder is in the way — ${path} — choose another place or move it`);
+    default:
+      return error;
+  }
+}
+
+export async function isDirectory(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null))?.isDirectory() ?? false;
+}
+
+export async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null))?.isFile() ?? false;
+}
+
+/** Makes a folder's entries (names, renames) survive a power cut. */
+async function syncDirectory(path: string): Promise<void> {
+  // Windows cannot open a folder; there renames are journalled anyway.
+  const handle = await open(path, 'r').catch(() => null);
+  await handle?.sync().catch(() => {});
+  await handle?.close();
+}
+
+async function syncTree(path: string): Promise<void> {
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    const child = join(path, entry.name);
+    if (entry.isDirectory()) await syncTree(child);
+    else if (entry.isFile()) {
+      const handle = await open(child, 'r+');
+      await handle.sync().finally(() => handle.close());
+    }
+  }
+  await syncDirectory(path);
+}
+
+const host = hostname().replaceAll(/[^\w.]/g, '');
+
+/** `.NAME.tmp-HOST-PID-RANDOM` beside the target: on the same file system, so that rename is atomic. */
+function temporaryBeside(path: string): string {
+  return join(
+    dirname(path),
+    `.${basename(path)}.tmp-${host}-${process.pid}-${randomBytes(4).toString('hex')}`,
+  );
+}
+
+/** Removes what killed processes of this machine left half-written in the folder of `path`. */
+async function sweepLeftovers(path: string): Promise<void> {
+  for (const name of await readdir(dirname(path)).catch(() => [])) {
+    const [, from, pid] = /^\..+\.tmp-(.*)-(\d+)-[0-9a-f]{8}$/.exec(name) ?? [];
+    if (from === host && !isAlive(Number(pid)))
+      await rm(join(dirname(path), name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+/**
+ * Writes a file so that `path` holds either what it held before or all of the new content, power cuts included:
+ * temporary name, fsync, rename, fsync of the folder. Missing parent folders are made.
+ * @throws InputError | RunError naming the path
+ */
+export async function writeFileAtomically<T>(
+  path: string,
+  fill: (file: FileHandle) => Promise<T>,
+): Promise<T> {
+  const target = resolve(path);
+  const temporary = temporaryBeside(target);
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    await sweepLeftovers(target);
+    const file = await open(temporary, 'wx');
+    let result: T;
+    try {
+      result = await fill(file);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, target);
+    await syncDirectory(dirname(target));
+    return result;
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw writeFailure(error, path);
+  }
+}
+
+const previous = (dir: string): string => join(dirname(dir), `.${basename(dir)}.old`);
+
+/**
+ * Where a folder written by `writeDirectoryAtomically` is to be read: itself, or what it replaces if the machine
+ * stopped between the two renames.
+ */
+export async function settledDirectory(dir: string): Promise<string> {
+  const target = resolve(dir);
+  if (!(await isDirectory(target)) && (await isDirectory(previous(target)))) return previous(target);
+  return dir;
+}
+
+/**
+ * Writes a folder as a whole: filled under a temporary name beside it, every file synced, then renamed. POSIX
+ * cannot swap two non-empty folders in one step, so a folder that is replaced steps aside as `.NAME.old` for the
+ * moment between two renames; `settledDirectory` finds it there after a crash.
+ * @param fill writes the folder's content into the path it is given
+ * @throws InputError | RunError naming the path
+ */
+export async function writeDirectoryAtomically<T>(
+  dir: string,
+  fill: (dir: string) => Promise<T>,
+): Promise<T> {
+  const target = resolve(dir);
+  const temporary = temporaryBeside(target);
+  const old = previous(target);
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    await sweepLeftovers(target);
+    if (await isFile(target))
+      throw new InputError(
+        `a file is where a folder is to be written — ${dir} — choose another place or move it`,
+      );
+    await mkdir(temporary);
+    const result = await fill(temporary);
+    await syncTree(temporary);
+    if (await isDirectory(target)) {
+      await rm(old, { recursive: true, force: true });
+      await rename(target, old);
+      await rename(temporary, target).catch(async (error) => {
+        await rename(old, target);
+        throw error;
+      });
+    } else await rename(temporary, target);
+    await syncDirectory(dirname(target));
+    await rm(old, { recursive: true, force: true });
+    return result;
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    throw writeFailure(error, dir);
+  }
+}
+
+/** Removes a folder so that no reader sees it half-removed: it is renamed first. */
+export async function removeDirectory(dir: string): Promise<void> {
+  const target = resolve(dir);
+  const doomed = temporaryBeside(target);
+  await rename(target, doomed);
+  await rm(doomed, { recursive: true, force: true });
+}
