@@ -23,14 +23,15 @@ export function parseJson(text: string): JsonValue {
   return JSON.parse(standard) as JsonValue;
 }
 
-/** Writes JSON as diffusers does: two spaces, sorted keys, Python's infinities, a newline at the end. */
+/** Writes JSON as diffusers does: two spaces, sorted keys, Python's infinities, a newline at the end; NaN is null. */
 export function formatJson(value: JsonValue): string {
   return `${format(value, '\n')}\n`;
 }
 
 function format(value: JsonValue, newline: string): string {
   const inner = `${newline}  `;
-  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+  if (typeof value === 'number' && !Number.isFinite(value))
+    return Number.isNaN(value) ? 'null' : String(value);
   if (Array.isArray(value)) {
     return value.length
       ? `[${inner}${value.map((v) => format(v, inner)).join(`,${inner}`)}${newline}]`
