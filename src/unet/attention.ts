@@ -1,0 +1,67 @@
+import { attention } from '../engine/ops.js';
+import type { ParamSpec, Params } from '../engine/params.js';
+import { type Tensor3D, type Tensor4D, tf } from '../engine/tf.js';
+import { dense, linearSpecs, norm, normSpecs } from './layers.js';
+import { scaled } from './resnet.js';
+
+/** Self-attention over pixels as plain data. */
+export interface AttentionPlan {
+  readonly name: string;
+  readonly channels: number;
+  /** Channels of one head; there are ⌊channels / headDim⌋ heads. */
+  readonly headDim: number;
+  /** Groups of the norm in front; null: no norm. */
+  readonly groups: number | null;
+  readonly eps: number;
+  /** The sum with the input is divided by this. */
+  readonly outputScale: number;
+}
+
+const headsOf = (plan: AttentionPlan) => Math.floor(plan.channels / plan.headDim);
+
+/** Parameters of `selfAttention`. */
+export function selfAttentionSpecs(plan: AttentionPlan): ParamSpec[] {
+  const { name, channels } = plan;
+  const inner = headsOf(plan) * plan.headDim;
+  return [
+    ...(plan.groups === null ? [] : normSpecs(`${name}.group_norm`, channels)),
+    ...linearSpecs(`${name}.to_q`, channels, inner),
+    ...linearSpecs(`${name}.to_k`, channels, inner),
+    ...linearSpecs(`${name}.to_v`, channels, inner),
+    ...linearSpecs(`${name}.to_out.0`, inner, channels),
+  ];
+}
+
+/**
+ * Norm, multi-head attention of every pixel to every pixel (Vaswani et al. 2017), plus the input.
+ * @param x [N, H, W, C]
+ * @returns [N, H, W, C]
+ */
+export function selfAttention(params: Params, plan: AttentionPlan, x: Tensor4D): Tensor4D {
+  const { name, channels, headDim } = plan;
+  const [n, height, width] = x.shape;
+  const tokens = height * width;
+  const heads = headsOf(plan);
+
+  const split = (t: Tensor3D): Tensor3D => {
+    if (heads === 1) return t;
+    const parted = tf.transpose(tf.reshape(t, [n, tokens, heads, headDim]), [0, 2, 1, 3]);
+    return tf.reshape(parted, [n * heads, tokens, headDim]);
+  };
+  const join = (t: Tensor3D): Tensor3D => {
+    if (heads === 1) return t;
+    const parted = tf.transpose(tf.reshape(t, [n, heads, tokens, headDim]), [0, 2, 1, 3]);
+    return tf.reshape(parted, [n, tokens, heads * headDim]);
+  };
+
+  return tf.tidy(() => {
+    const normed = plan.groups === null ? x : norm(params, `${name}.group_norm`, x, plan.groups, plan.eps);
+    const h = tf.reshape(normed, [n, tokens, channels]) as Tensor3D;
+    const q = split(dense(params, `${name}.to_q`, h)); // [N·heads, H·W, headDim]
+    const k = split(dense(params, `${name}.to_k`, h));
+    const v = split(dense(params, `${name}.to_v`, h));
+    const mixed = join(attention(q, k, v, 1 / Math.sqrt(headDim))); // [N, H·W, heads·headDim]
+    const out = tf.reshape(dense(params, `${name}.to_out.0`, mixed), [n, height, width, channels]);
+    return scaled(tf.add(out, x) as Tensor4D, plan.outputScale);
+  });
+}

@@ -1,0 +1,149 @@
+import { silu } from '../engine/ops.js';
+import type { ParamSpec, Params } from '../engine/params.js';
+import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../engine/tf.js';
+import { InputError } from '../errors.js';
+import { downBlock, downBlockSpecs, midBlock, midBlockSpecs, upBlock, upBlockSpecs } from './blocks.js';
+import type { UNet2DConfig } from './config.js';
+import { embeddingLookup, embeddingMlp, embeddingMlpSpecs, timestepEmbedding } from './embeddings.js';
+import { conv, convSpecs, norm, normSpecs, param } from './layers.js';
+import { planUNet2D } from './plan.js';
+import { checkSize } from './validate.js';
+
+/**
+ * Classes: int32 [N], each in [0, num_class_embeds); with class_embed_type 'timestep' any numbers [N]; with
+ * 'identity' ready-made embeddings [N, time_embedding_dim].
+ */
+export type ClassLabels = Tensor1D | Tensor2D;
+
+/** The parameters of a UNet2D, in diffusers' names and shapes, with PyTorch's default starting values. */
+export function unet2dSpecs(config: UNet2DConfig): ParamSpec[] {
+  const { tembChannels, down, mid, up } = planUNet2D(config);
+  const width = config.block_out_channels[0];
+  return [
+    ...convSpecs('conv_in', config.in_channels, width, 3),
+    ...embeddingMlpSpecs('time_embedding', width, tembChannels),
+    ...classSpecs(config, width, tembChannels),
+    ...down.flatMap(downBlockSpecs),
+    ...up.flatMap(upBlockSpecs),
+    ...(mid ? midBlockSpecs(mid) : []),
+    ...normSpecs('conv_norm_out', width),
+    ...convSpecs('conv_out', width, config.out_channels, 3),
+  ];
+}
+
+function classSpecs(config: UNet2DConfig, width: number, tembChannels: number): ParamSpec[] {
+  if (config.class_embed_type === 'timestep')
+    return embeddingMlpSpecs('class_embedding', width, tembChannels);
+  if (config.class_embed_type === 'identity' || config.num_class_embeds === null) return [];
+  const shape = [config.num_class_embeds, tembChannels];
+  return [{ name: 'class_embedding.weight', shape, init: { normal: 1 } }];
+}
+
+/** Whether the network wants class labels. */
+export function isClassConditional(config: UNet2DConfig): boolean {
+  return config.class_embed_type !== null || config.num_class_embeds !== null;
+}
+
+/**
+ * The U-Net of diffusion models: DDPM's (Ho et al. 2020) with the options of diffusers' UNet2DModel. A pure,
+ * differentiable function that reads no values, so it can be traced and compiled.
+ *
+ * Classifier-free guidance needs a null class: make the class table one row larger and let the last label,
+ * num_class_embeds - 1, stand for it. The network treats it like any other.
+ * @param params by the names of `unet2dSpecs(config)`
+ * @param sample noisy pictures or latents [N, H, W, in_channels]; H and W multiples of 2^(levels - 1)
+ * @param timesteps float32 [N]
+ * @param classLabels what `ClassLabels` says, exactly when `isClassConditional(config)`. Values are not read, so
+ * labels out of range are for the caller to refuse.
+ * @returns [N, H, W, out_channels]
+ * @throws InputError for shapes that do not fit, labels missing or unwanted, or a missing parameter
+ */
+export function unet2d(
+  config: UNet2DConfig,
+  params: Params,
+  sample: Tensor4D,
+  timesteps: Tensor1D,
+  classLabels?: ClassLabels,
+): Tensor4D {
+  const { tembChannels, down, mid, up } = planUNet2D(config);
+  checkInputs(config, sample, timesteps, classLabels, tembChannels);
+  return tf.tidy(() => {
+    const temb = silu(embed(config, params, timesteps, classLabels)); // [N, E]
+    const centred = config.center_input_sample ? tf.sub(tf.mul(sample, 2), 1) : sample;
+    let h = conv(params, 'conv_in', centred as Tensor4D, { padding: 1 }); // [N, H, W, C0]
+    const skips = [h];
+    for (const plan of down) {
+      const lower = downBlock(params, plan, h, temb);
+      h = lower.x; // [N, H/2^i, W/2^i, Ci]
+      skips.push(...lower.skips);
+    }
+    if (mid) h = midBlock(params, mid, h, temb);
+    for (const plan of up) h = upBlock(params, plan, h, skips, temb);
+    h = silu(norm(params, 'conv_norm_out', h, config.norm_num_groups, config.norm_eps)); // [N, H, W, C0]
+    return conv(params, 'conv_out', h, { padding: 1 }); // [N, H, W, out_channels]
+  });
+}
+
+/** Time embedding plus class embedding, [N, E]. */
+function embed(
+  config: UNet2DConfig,
+  params: Params,
+  timesteps: Tensor1D,
+  classLabels: ClassLabels | undefined,
+): Tensor2D {
+  const waves = (t: Tensor1D) =>
+    timestepEmbedding(t, config.block_out_channels[0], {
+      flipSinToCos: config.flip_sin_to_cos,
+      freqShift: config.freq_shift,
+    });
+  const time = embeddingMlp(params, 'time_embedding', waves(timesteps));
+  if (!classLabels) return time;
+  switch (config.class_embed_type) {
+    case 'identity':
+      return tf.add(time, classLabels);
+    case 'timestep': {
+      const numbers = tf.cast(classLabels as Tensor1D, 'float32');
+      return tf.add(time, embeddingMlp(params, 'class_embedding', waves(numbers)));
+    }
+    case null:
+      return tf.add(time, embeddingLookup(param(params, 'class_embedding.weight'), classLabels as Tensor1D));
+  }
+}
+
+function checkInputs(
+  config: UNet2DConfig,
+  sample: Tensor4D,
+  timesteps: Tensor1D,
+  classLabels: ClassLabels | undefined,
+  tembChannels: number,
+): void {
+  const [n, height, width, channels] = sample.shape;
+  if (sample.rank !== 4 || channels !== config.in_channels) {
+    throw new InputError(
+      `sample of shape [${sample.shape}] — UNet2D — give [N, H, W, ${config.in_channels}] (channels last)`,
+    );
+  }
+  checkSize(height, width, config.block_out_channels.length, 'UNet2D');
+  if (timesteps.rank !== 1 || timesteps.shape[0] !== n) {
+    throw new InputError(
+      `timesteps of shape [${timesteps.shape}] — UNet2D — give one for each of ${n} samples`,
+    );
+  }
+  const wanted = isClassConditional(config);
+  if (wanted && !classLabels) {
+    throw new InputError(
+      `no class labels — UNet2D — this model is conditional: give one label for each sample`,
+    );
+  }
+  if (!wanted && classLabels) {
+    throw new InputError('class labels — UNet2D — this model has no classes: leave the labels out');
+  }
+  if (!classLabels) return;
+  const shape = config.class_embed_type === 'identity' ? [n, tembChannels] : [n];
+  if (`${classLabels.shape}` !== `${shape}`) {
+    throw new InputError(`class labels of shape [${classLabels.shape}] — UNet2D — give [${shape}]`);
+  }
+  if (config.class_embed_type === null && classLabels.dtype !== 'int32') {
+    throw new InputError(`class labels of dtype ${classLabels.dtype} — UNet2D — give int32`);
+  }
+}
