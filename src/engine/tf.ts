@@ -18,4 +18,4 @@ export type {
 } from '@tensorflow/tfjs';
 export { tf };
 
-tf.env().set('IS_BROWSER', false);
+tf.env().set('IS_NODE', false);

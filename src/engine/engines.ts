@@ -1,0 +1,84 @@
+/** The engines that Sumi runs on, and what this machine lacks for each. */
+
+import { statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { InputError } from '../errors.js';
+import { tf } from './tf.js';
+
+/** Compiled: onnx (CPU), webgpu, cuda. Eager tfjs: tensorflow (tfjs-node-gpu or tfjs-node), wasm, cpu. */
+export const engines = ['onnx', 'webgpu', 'cuda', 'tensorflow', 'wasm', 'cpu'] as const;
+export type Engine = (typeof engines)[number];
+
+export function isCompiled(engine: Engine): boolean {
+  return engine === 'onnx' || engine === 'webgpu' || engine === 'cuda';
+}
+
+const require = createRequire(import.meta.url);
+
+/**
+ * Why this machine cannot run an engine, with what to install; undefined when it can, as far as can be told
+ * without starting it.
+ */
+export function whyNot(engine: Engine): string | undefined {
+  if (engine !== 'cuda') return undefined;
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    return 'ONNX Runtime has CUDA for Node on linux/x64 only — use --engine webgpu or onnx';
+  }
+  const root = path.dirname(require.resolve('onnxruntime-node/package.json'));
+  const library = path.join(root, 'bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so');
+  // The placeholder that tools/preinstall.cjs lays is empty.
+  const size = statSync(library, { throwIfNoEntry: false })?.size ?? 0;
+  return size > 0
+    ? undefined
+    : 'the CUDA libraries of onnxruntime-node are not installed — run "ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node" (with CUDA 12 and cuDNN 9), or use --engine onnx';
+}
+
+/** @throws InputError naming what is missing */
+export function requireEngine(engine: Engine): void {
+  const reason = whyNot(engine);
+  if (reason) throw new InputError(`engine ${engine} — ${reason}`);
+}
+
+async function firstOf(names: readonly string[]): Promise<boolean> {
+  for (const name of names) {
+    try {
+      const module = (await import(name)) as { default?: unknown };
+      void module;
+      return true;
+    } catch {
+      // Try the next one; the caller says what to install when none is there.
+    }
+  }
+  return false;
+}
+
+/**
+ * Makes an eager engine's tfjs backend the current one.
+ * @throws InputError when its package is not installed or does not start
+ */
+export async function useEagerBackend(engine: Engine): Promise<void> {
+  if (engine === 'tensorflow') {
+    if (
+      !tf.findBackend('tensorflow') &&
+      !(await firstOf(['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']))
+    ) {
+      throw new InputError(
+        'engine tensorflow — neither @tensorflow/tfjs-node-gpu nor @tensorflow/tfjs-node is installed or loads — run "npm i @tensorflow/tfjs-node-gpu", or use --engine onnx',
+      );
+    }
+  }
+  if (engine === 'wasm') {
+    if (!tf.findBackend('wasm') && !(await firstOf(['@tensorflow/tfjs-backend-wasm']))) {
+      throw new InputError(
+        'engine wasm — @tensorflow/tfjs-backend-wasm is not installed — run "npm i @tensorflow/tfjs-backend-wasm", or use --engine onnx',
+      );
+    }
+  }
+  if (tf.getBackend() === engine) return;
+  if (!(await tf.setBackend(engine))) {
+    throw new InputError(
+      `engine ${engine} — its tfjs backend did not start on this machine — use --engine onnx`,
+    );
+  }
+}

@@ -1,0 +1,240 @@
+/** Convolutions, their gradients, pooling and resampling, in ONNX Runtime's channels-first layout. */
+import type { Node } from '../graph.js';
+import { convInfo, poolInfo } from '../shapes.js';
+import { type Lowering, NCHW, OIHW } from './context.js';
+import { product } from './matmul.js';
+import { flip } from './movement.js';
+import type { Lower } from './table.js';
+
+type Geometry = ReturnType<typeof convInfo>;
+
+function pads({ padInfo: p }: { padInfo: Geometry['padInfo'] }): number[] {
+  return [p.top, p.left, p.bottom, p.right];
+}
+
+function strides(g: { strideHeight: number; strideWidth: number }): number[] {
+  return [g.strideHeight, g.strideWidth];
+}
+
+function dilations(g: Geometry): number[] {
+  return [g.dilationHeight, g.dilationWidth];
+}
+
+const conv2d: Lower = (l, node) => {
+  const [x, w, bias] = node.inputs;
+  const g = convInfo(l.value(x).shape, l.value(w).shape, node.attrs);
+  const inputs = [l.as(x, NCHW).name, l.as(w, OIHW).name];
+  if (bias !== undefined) inputs.push(l.plain(bias).name);
+  const attrs = {
+    kernel_shape: [g.filterHeight, g.filterWidth],
+    strides: strides(g),
+    pads: pads(g),
+    dilations: dilations(g),
+  };
+  l.bind(node.outputs[0], l.emit('Conv', inputs, attrs), NCHW);
+};
+
+/**
+ * Gradient of a convolution's input. With stride 1 it is a convolution with the flipped filter, input and output
+ * channels swapped; otherwise ONNX's transposed convolution.
+ */
+const conv2dInput: Lower = (l, node) => {
+  const [dy, w] = node.inputs;
+  const inputShape = node.attrs.inputShape as number[];
+  const g = convInfo(inputShape, l.value(w).shape, node.attrs);
+  const source = l.as(dy, NCHW).name;
+  const filter = l.as(w, OIHW).name;
+  const kernel = [g.filterHeight, g.filterWidth];
+  const { padInfo: p } = g;
+  const fits = p.top < kernel[0] && p.left < kernel[1] && p.bottom < kernel[0] && p.right < kernel[1];
+  let made: string;
+  if (
+    g.strideHeight === 1 &&
+    g.strideWidth === 1 &&
+    g.dilationHeight === 1 &&
+    g.dilationWidth === 1 &&
+    fits
+  ) {
+    const flipped = kernel[0] === 1 && kernel[1] === 1 ? filter : flip(l, filter, [2, 3]);
+    const swapped = l.emit('Transpose', [flipped], { perm: [1, 0, 2, 3] });
+    made = l.emit('Conv', [source, swapped], {
+      kernel_shape: kernel,
+      pads: [
+        kernel[0] - 1 - p.top,
+        kernel[1] - 1 - p.left,
+        kernel[0] - 1 - p.bottom,
+        kernel[1] - 1 - p.right,
+      ],
+    });
+  } else {
+    const reach = (out: number, stride: number, k: number, d: number) => (out - 1) * stride + d * (k - 1) + 1;
+    made = l.emit('ConvTranspose', [source, filter], {
+      kernel_shape: kernel,
+      strides: strides(g),
+      dilations: dilations(g),
+      pads: pads(g),
+      output_padding: [
+        inputShape[1] + p.top + p.bottom - reach(g.outHeight, g.strideHeight, kernel[0], g.dilationHeight),
+        inputShape[2] + p.left + p.right - reach(g.outWidth, g.strideWidth, kernel[1], g.dilationWidth),
+      ],
+    });
+  }
+  l.bind(node.outputs[0], made, NCHW);
+};
+
+/** The input with the convolution's zeros around it. */
+function padded(l: Lowering, x: string, g: Geometry, extraRows: number): string {
+  const { top, left, bottom, right } = g.padInfo;
+  if (!top && !left && !bottom && !right && !extraRows) return x;
+  return l.emit('Pad', [x, l.ints([0, 0, top, left, 0, 0, bottom + extraRows, right])]);
+}
+
+/**
+ * Gradient of the filter, one product per filter tap: dW[tap] = Σₙ dy[n]·x[n, shifted by tap]ᵀ.
+ *
+ * With stride 1, dy is laid on the padded picture's grid (same row length, zeros in the extra columns), so that
+ * every tap's view of x is one contiguous run of its flat rows: shifts are plain slices.
+ */
+const conv2dFilter: Lower = (l, node) => {
+  const [x, dy] = node.inputs;
+  const [out] = node.outputs;
+  const g = convInfo(l.value(x).shape, l.value(out).shape, node.attrs);
+  const { batchSize: n, inChannels: ci, outChannels: co, outHeight: oh, outWidth: ow } = g;
+  const [kh, kw] = [g.filterHeight, g.filterWidth];
+  const source = l.as(x, NCHW).name;
+  const grad = l.as(dy, NCHW).name;
+  const taps: string[] = [];
+  const width = g.inWidth + g.padInfo.left + g.padInfo.right;
+  const height = g.inHeight + g.padInfo.top + g.padInfo.bottom;
+  const unit = g.strideHeight === 1 && g.strideWidth === 1 && g.dilationHeight === 1 && g.dilationWidth === 1;
+  if (unit && kh * kw > 1) {
+    const flatX = l.reshape(padded(l, source, g, 1), [n, ci, (height + 1) * width]);
+    const wide = width === ow ? grad : l.emit('Pad', [grad, l.ints([0, 0, 0, 0, 0, 0, 0, width - ow])]);
+    const flatDy = l.reshape(wide, [n, co, oh * width]);
+    for (let i = 0; i < kh; i++) {
+      for (let j = 0; j < kw; j++) {
+        const start = i * width + j;
+        const view = l.emit('Slice', [flatX, l.ints([start]), l.ints([start + oh * width]), l.ints([2])]);
+        taps.push(product(l, flatDy, view, false, true));
+      }
+    }
+  } else {
+    const whole = padded(l, source, g, 0);
+    const flatDy = l.reshape(grad, [n, co, oh * ow]);
+    for (let i = 0; i < kh; i++) {
+      for (let j = 0; j < kw; j++) {
+        const [top, left] = [i * g.dilationHeight, j * g.dilationWidth];
+        const [bottom, right] = [top + (oh - 1) * g.strideHeight + 1, left + (ow - 1) * g.strideWidth + 1];
+        const view =
+          bottom - top === height && right - left === width && g.strideHeight === 1 && g.strideWidth === 1
+            ? whole
+            : l.emit('Slice', [
+                whole,
+                l.ints([top, left]),
+                l.ints([bottom, right]),
+                l.ints([2, 3]),
+                l.ints(strides(g)),
+              ]);
+        taps.push(product(l, flatDy, l.reshape(view, [n, ci, oh * ow]), false, true));
+      }
+    }
+  }
+  // [N, O, taps·I] → [O, taps·I] = [O, kh, kw, I]
+  const all = taps.length === 1 ? taps[0] : l.emit('Concat', taps, { axis: 2 });
+  const summed = n === 1 ? all : l.emit('ReduceSum', [all, l.ints([0])], { keepdims: 0 });
+  l.bind(out, l.reshape(summed, [co, kh, kw, ci]), [3, 0, 1, 2]);
+};
+
+function poolAttrs(g: Geometry): Record<string, readonly number[]> {
+  return {
+    kernel_shape: [g.effectiveFilterHeight, g.effectiveFilterWidth],
+    strides: strides(g),
+    pads: pads(g),
+  };
+}
+
+const maxPool: Lower = (l, node) => {
+  const [x] = node.inputs;
+  const g = poolInfo(l.value(x).shape, node.attrs);
+  l.bind(node.outputs[0], l.emit('MaxPool', [l.as(x, NCHW).name], poolAttrs(g)), NCHW);
+};
+
+const avgPool: Lower = (l, node) => {
+  const [x] = node.inputs;
+  const g = poolInfo(l.value(x).shape, node.attrs);
+  l.bind(node.outputs[0], l.emit('AveragePool', [l.as(x, NCHW).name], poolAttrs(g)), NCHW);
+};
+
+/** The gradient goes to the element that was the maximum (the first of equals). */
+const maxPoolGrad: Lower = (l, node) => {
+  const [dy, x] = node.inputs;
+  const { shape } = l.value(x);
+  const g = poolInfo(shape, node.attrs);
+  const [, indices] = l.emitMany('MaxPool', [l.as(x, NCHW).name], poolAttrs(g), 2);
+  const total = shape.reduce((a, b) => a * b, 1);
+  const zeros = l.emit('Expand', [l.scalar(0), l.ints([total])]);
+  const flat = l.emit(
+    'ScatterElements',
+    [zeros, l.reshape(indices, [-1]), l.reshape(l.as(dy, NCHW).name, [-1])],
+    {
+      axis: 0,
+      reduction: 'add',
+    },
+  );
+  l.bind(
+    node.outputs[0],
+    l.reshape(
+      flat,
+      NCHW.map((axis) => shape[axis]),
+    ),
+    NCHW,
+  );
+};
+
+function resize(l: Lowering, x: number, out: number, attrs: Record<string, string>): void {
+  const [, h, w] = l.value(out).shape;
+  const [n, , , c] = l.value(x).shape;
+  l.bind(out, l.emit('Resize', [l.as(x, NCHW).name, '', '', l.ints([n, c, h, w])], attrs), NCHW);
+}
+
+const upsample2x: Lower = (l, node) =>
+  resize(l, node.inputs[0], node.outputs[0], {
+    mode: 'nearest',
+    coordinate_transformation_mode: 'asymmetric',
+    nearest_mode: 'floor',
+  });
+
+const resizeBilinear: Lower = (l, node: Node) => {
+  const { alignCorners, halfPixelCenters } = node.attrs as {
+    alignCorners: boolean;
+    halfPixelCenters: boolean;
+  };
+  resize(l, node.inputs[0], node.outputs[0], {
+    mode: 'linear',
+    coordinate_transformation_mode: alignCorners
+      ? 'align_corners'
+      : halfPixelCenters
+        ? 'half_pixel'
+        : 'asymmetric',
+  });
+};
+
+const sumPool2x: Lower = (l, node) => {
+  const mean = l.emit('AveragePool', [l.as(node.inputs[0], NCHW).name], {
+    kernel_shape: [2, 2],
+    strides: [2, 2],
+  });
+  l.bind(node.outputs[0], l.emit('Mul', [mean, l.scalar(4)]), NCHW);
+};
+
+export const convolutionLowerings: Record<string, Lower> = {
+  Conv2D: conv2d,
+  Conv2DBackpropInput: conv2dInput,
+  Conv2DBackpropFilter: conv2dFilter,
+  MaxPool: maxPool,
+  AvgPool: avgPool,
+  MaxPoolGrad: maxPoolGrad,
+  ResizeBilinear: resizeBilinear,
+  SumiUpsample2x: upsample2x,
+  SumiSumPool2x: sumPool2x,
+};

@@ -1,0 +1,47 @@
+/** Lowers a graph of tfjs kernels to an ONNX model. */
+import { callSite, type Graph } from '../graph.js';
+import type { OnnxModel, ValueInfo } from '../onnx.js';
+import { identity, Lowering } from './context.js';
+import { convolutionLowerings } from './convolution.js';
+import { elementwiseLowerings } from './elementwise.js';
+import { matmulLowerings } from './matmul.js';
+import { movementLowerings } from './movement.js';
+import { reduceLowerings } from './reduce.js';
+import type { Lower } from './table.js';
+
+const table: Readonly<Record<string, Lower>> = {
+  ...elementwiseLowerings,
+  ...movementLowerings,
+  ...reduceLowerings,
+  ...matmulLowerings,
+  ...convolutionLowerings,
+};
+
+/** Every tfjs kernel that can be compiled. */
+export const loweredOps: readonly string[] = Object.keys(table);
+
+/**
+ * @param graph as the tracer recorded it, simplified or not
+ * @returns the same computation with inputs and outputs in the graph's own axes' order
+ * @throws Error naming the operation and the model's line when a node has no lowering
+ */
+export function lower(graph: Graph, metadata?: Readonly<Record<string, string>>): OnnxModel {
+  const l = new Lowering(graph);
+  const inputs: ValueInfo[] = Object.entries(graph.inputs).map(([name, id]) => {
+    const { shape, dtype } = l.value(id);
+    l.bind(id, name, identity(shape.length));
+    return { name, shape, type: dtype };
+  });
+  for (const node of graph.nodes) {
+    const write = table[node.op];
+    if (!write) throw new Error(`operation ${node.op} has no lowering — ${callSite(node.at)}`);
+    write(l, node);
+  }
+  const outputs: ValueInfo[] = Object.entries(graph.outputs).map(([name, id]) => {
+    const { shape, dtype } = l.value(id);
+    const held = l.plain(id).name;
+    l.nodes.push({ op: 'Identity', domain: '', inputs: [held], outputs: [`${name}:out`], attrs: {} });
+    return { name: `${name}:out`, shape, type: dtype };
+  });
+  return { nodes: l.nodes, initializers: l.initializers, inputs, outputs, metadata };
+}

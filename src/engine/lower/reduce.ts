@@ -1,0 +1,75 @@
+/** Reductions, softmax and group normalization. */
+import { normalizeAxes, reducedAxes } from '../shapes.js';
+import { identity, type Lowering, NCHW } from './context.js';
+import type { Lower } from './table.js';
+
+const reduce =
+  (op: string): Lower =>
+  (l, node) => {
+    const [x] = node.inputs;
+    const axes = reducedAxes(node.attrs, l.value(x).shape.length);
+    const keep = node.attrs.keepDims === true;
+    const { name, layout } = l.native(x);
+    const made = l.emit(op, [name, l.ints(axes.map((axis) => layout.indexOf(axis)).sort((a, b) => a - b))], {
+      keepdims: keep ? 1 : 0,
+    });
+    const renumbered = (axis: number) => axis - axes.filter((a) => a < axis).length;
+    l.bind(node.outputs[0], made, keep ? layout : layout.filter((a) => !axes.includes(a)).map(renumbered));
+  };
+
+const softmax =
+  (op: string): Lower =>
+  (l, node) => {
+    const [x] = node.inputs;
+    const rank = l.value(x).shape.length;
+    const dim = (node.attrs.dim as number | undefined) ?? -1;
+    // ONNX Runtime's kernel is fastest along the last physical dimension.
+    const p = l.as(x, identity(rank));
+    l.bind(node.outputs[0], l.emit(op, [p.name], { axis: dim < 0 ? dim + rank : dim }), p.layout);
+  };
+
+const argMax: Lower = (l, node) => {
+  const [x] = node.inputs;
+  const rank = l.value(x).shape.length;
+  const axis = normalizeAxes(node.attrs.axis, rank)[0];
+  const found = l.emit('ArgMax', [l.plain(x).name], { axis, keepdims: 0 });
+  l.bind(node.outputs[0], l.emit('Cast', [found], { to: 6 }), identity(rank - 1));
+};
+
+/** Channels-first layout of any value whose last axis is channels. */
+export function channelsFirst(rank: number): number[] {
+  return rank === 4 ? NCHW : [0, rank - 1, ...identity(rank).slice(1, -1)];
+}
+
+const groupNorm: Lower = (l, node) => {
+  const [x, gamma, beta] = node.inputs;
+  const { groups, eps } = node.attrs as { groups: number; eps: number };
+  const { shape } = l.value(x);
+  const layout = channelsFirst(shape.length);
+  const held = l.as(x, layout);
+  const ones = l.initializer('float32', [groups], new Float32Array(groups).fill(1));
+  const zeros = l.initializer('float32', [groups], new Float32Array(groups));
+  const grouped = l.reshape(held.name, [shape[0], groups, -1]);
+  const normal = l.emit('InstanceNormalization', [grouped, ones, zeros], { epsilon: { float: eps } });
+  const back = l.reshape(normal, held.shape);
+  const scaled = l.emit('Mul', [back, perChannel(l, gamma, shape.length)]);
+  l.bind(node.outputs[0], l.emit('Add', [scaled, perChannel(l, beta, shape.length)]), layout);
+};
+
+/** A [C] vector shaped to broadcast over channels-first data. */
+function perChannel(l: Lowering, id: number, rank: number): string {
+  const [c] = l.value(id).shape;
+  return l.reshaped(l.native(id), [c, ...new Array(rank - 2).fill(1)]);
+}
+
+export const reduceLowerings: Record<string, Lower> = {
+  Sum: reduce('ReduceSum'),
+  Mean: reduce('ReduceMean'),
+  Max: reduce('ReduceMax'),
+  Min: reduce('ReduceMin'),
+  Prod: reduce('ReduceProd'),
+  Softmax: softmax('Softmax'),
+  LogSoftmax: softmax('LogSoftmax'),
+  ArgMax: argMax,
+  SumiGroupNorm: groupNorm,
+};

@@ -1,0 +1,91 @@
+/** ONNX Runtime sessions: made, run, freed. The only file that knows onnxruntime-node. */
+import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { InputError } from '../errors.js';
+import type { DType, TypedArray } from './graph.js';
+
+/** ONNX Runtime's execution providers that Sumi asks for. */
+export type Provider = 'cpu' | 'webgpu' | 'cuda';
+
+export interface Feed {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly data: TypedArray;
+}
+
+type Ort = typeof import('onnxruntime-node');
+let loaded: Promise<Ort> | undefined;
+
+/** @throws InputError when the native library cannot be loaded on this machine */
+export function loadOrt(): Promise<Ort> {
+  loaded ??= import('onnxruntime-node').then(
+    (module) => ('default' in module ? (module.default as Ort) : module),
+    (error: Error) => {
+      throw new InputError(
+        `onnxruntime-node cannot be loaded — ${error.message.split('\n')[0]} — run "npm rebuild onnxruntime-node", or use --engine wasm or cpu`,
+      );
+    },
+  );
+  return loaded;
+}
+
+export interface SessionOptions {
+  readonly provider?: Provider;
+  readonly threads?: number;
+  /** Writes ONNX Runtime's profile to files that begin with this path. */
+  readonly profile?: string;
+}
+
+export class Session {
+  private constructor(
+    private readonly ort: Ort,
+    private readonly inner: InferenceSession,
+  ) {}
+
+  static async create(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
+    const ort = await loadOrt();
+    const provider = options.provider ?? 'cpu';
+    const inner = await ort.InferenceSession.create(model, {
+      executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
+      graphOptimizationLevel: 'all',
+      logSeverityLevel: 3,
+      ...(options.threads ? { intraOpNumThreads: options.threads } : {}),
+      ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
+    });
+    return new Session(ort, inner);
+  }
+
+  /**
+   * Runs the model.
+   * @param into arrays that receive the outputs of those names; the other outputs come in fresh arrays
+   */
+  async run(
+    feeds: Readonly<Record<string, Feed>>,
+    into: Readonly<Record<string, Feed>> = {},
+  ): Promise<Record<string, TypedArray>> {
+    const given: Record<string, OrtTensor> = {};
+    for (const [name, feed] of Object.entries(feeds)) given[name] = this.tensor(feed);
+    const fetches: Record<string, OrtTensor | null> = {};
+    for (const name of this.inner.outputNames) {
+      const target = into[name.slice(0, -':out'.length)];
+      fetches[name] = target ? this.tensor(target) : null;
+    }
+    const results = await this.inner.run(given, fetches as InferenceSession.FetchesType);
+    const arrays: Record<string, TypedArray> = {};
+    for (const [name, tensor] of Object.entries(results)) {
+      arrays[name.slice(0, -':out'.length)] = (tensor as OrtTensor).data as TypedArray;
+    }
+    return arrays;
+  }
+
+  private tensor({ dtype, data, shape }: Feed): OrtTensor {
+    return new this.ort.Tensor(dtype as 'float32', data as Float32Array, shape as number[]);
+  }
+
+  endProfiling(): void {
+    this.inner.endProfiling();
+  }
+
+  async dispose(): Promise<void> {
+    await this.inner.release();
+  }
+}
