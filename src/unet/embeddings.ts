@@ -1,6 +1,6 @@
 import { silu } from '../engine/ops.js';
 import type { ParamSpec, Params } from '../engine/params.js';
-import { type Tensor1D, type Tensor2D, tf } from '../engine/tf.js';
+import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../engine/tf.js';
 import { dense, linearSpecs } from './layers.js';
 
 /** Period of the slowest wave over 2π. */
@@ -57,12 +57,15 @@ export function embeddingMlp(params: Params, name: string, x: Tensor2D): Tensor2
  */
 export function embeddingLookup(table: Tensor2D, indices: Tensor1D): Tensor2D {
   const rows = table.shape[0];
-  const op = tf.customGrad((input) => ({
-    value: tf.gather(input as Tensor2D, indices),
-    gradFunc: (dy) => {
-      const hot = tf.equal(tf.reshape(indices, [-1, 1]), tf.range(0, rows, 1, 'int32'));
-      return tf.matMul(tf.cast(hot, 'float32'), dy as Tensor2D, true, false);
-    },
-  }));
+  const op = tf.customGrad((input, save) => {
+    (save as (t: Tensor[]) => void)([indices]); // they may be made inside the loss, and be gone by the way back
+    return {
+      value: tf.gather(input as Tensor2D, indices),
+      gradFunc: (dy: Tensor2D, saved: Tensor[]) => {
+        const hot = tf.equal(tf.reshape(saved[0], [-1, 1]), tf.range(0, rows, 1, 'int32'));
+        return tf.matMul(tf.cast(hot, 'float32'), dy, true, false);
+      },
+    };
+  });
   return op(table) as Tensor2D;
 }

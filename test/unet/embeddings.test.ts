@@ -44,4 +44,17 @@ describe('embeddingLookup', () => {
     expect(own).toEqual([[2, 0.5], [0, 0], [11, 19]]); // biome-ignore format: a matrix
     expect(own).toEqual(of((t) => tf.gather(t, indices)).arraySync());
   });
+
+  it('keeps indices that are made inside the loss', () => {
+    const loss = (t: Tensor2D) => {
+      const look = tf.tidy(() => embeddingLookup(t, tf.tensor1d([1], 'int32')));
+      return tf.sum(look);
+    };
+    const g = tf.grad((t) => loss(t as Tensor2D))(table());
+    expect(g.arraySync()).toEqual([
+      [0, 0],
+      [1, 1],
+      [0, 0],
+    ]);
+  });
 });
