@@ -62,7 +62,11 @@ export function embeddingLookup(table: Tensor2D, indices: Tensor1D): Tensor2D {
     return {
       value: tf.gather(input as Tensor2D, indices),
       gradFunc: (dy: Tensor2D, saved: Tensor[]) => {
-        const hot = tf.equal(tf.reshape(saved[0], [-1, 1]), tf.range(0, rows, 1, 'int32'));
+        const every = tf.tensor1d(
+          Array.from({ length: rows }, (_, i) => i),
+          'int32',
+        );
+        const hot = tf.equal(tf.reshape(saved[0], [-1, 1]), every); // [N, K]
         return tf.matMul(tf.cast(hot, 'float32'), dy, true, false);
       },
     };
