@@ -8,6 +8,8 @@ import { corrupt, MAX_HEADER_BYTES, parseHeader, type SafetensorsHeader, type Te
 /** One open safetensors file, or several that an index makes one of (see shards.ts). Close it after use. */
 export interface WeightsReader {
   readonly path: string;
+  /** The safetensors files behind it: one, or all that an index names. */
+  readonly files: readonly string[];
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: Readonly<Record<string, string>>;
   /** Reads a tensor; floats of any width come as Float32Array. */
@@ -136,5 +138,5 @@ export async function openSafetensorsFile(path: string): Promise<WeightsReader> 
     }
   };
 
-  return { path, tensors, metadata, read, readFloats, close: () => file.close() };
+  return { path, files: [path], tensors, metadata, read, readFloats, close: () => file.close() };
 }

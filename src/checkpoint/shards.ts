@@ -47,6 +47,7 @@ export async function openShards(indexPath: string): Promise<WeightsReader> {
     }
     return {
       path: indexPath,
+      files: [...readers.values()].map((reader) => reader.path),
       tensors,
       metadata: Object.assign({}, ...[...readers.values()].map((reader) => reader.metadata)),
       read: async (name) => readerOf(name).read(name),

@@ -1,0 +1,9 @@
+/**
+ * The table of commands. A command's module holds its name, description and options only, and loads what it works
+ * with inside its handler, so that `sumi --help` stays quick.
+ */
+import type { CommandModule } from 'yargs';
+import { inspect } from '../inspect.js';
+
+// Each command has its own type of arguments; the table only hands them to yargs.
+export const commands: readonly CommandModule<object, never>[] = [inspect as CommandModule<object, never>];

@@ -1,0 +1,58 @@
+/** Parses the command line and runs a command; every outcome becomes an exit code. */
+import yargs, { type CommandModule } from 'yargs';
+import { EXIT, reportError } from './report.js';
+import { strings, usageError } from './usage.js';
+import { version } from './version.js';
+
+/**
+ * yargs turns `--steps ten` into NaN and carries on; nothing of ours means NaN.
+ * @throws Error, which yargs reports as a usage error
+ */
+function refuseNaN(argv: Record<string, unknown>): true {
+  for (const [name, value] of Object.entries(argv)) {
+    const values: unknown[] = Array.isArray(value) ? value : [value];
+    if (values.some((v) => typeof v === 'number' && Number.isNaN(v))) {
+      throw new Error(`--${name} needs a number`);
+    }
+  }
+  return true;
+}
+
+/**
+ * Runs the command line.
+ * @param argv the words after `sumi`
+ * @param commands the table of commands
+ * @returns the exit code: 0 done, 1 failed, 2 bad input, 130 stopped
+ */
+export async function main(
+  argv: readonly string[],
+  commands: readonly CommandModule<object, never>[],
+): Promise<number> {
+  const parser = yargs([...argv])
+    .scriptName('sumi')
+    .usage('sumi: train diffusion models and draw with them\n\nsumi COMMAND [options]')
+    .locale('en')
+    .updateStrings(strings as never)
+    .parserConfiguration({ 'duplicate-arguments-array': false, 'parse-positional-numbers': false })
+    .version(version())
+    .help()
+    .alias({ help: 'h', version: 'v' })
+    .strict()
+    .demandCommand(1, 'no command given')
+    .check(refuseNaN as never)
+    .epilogue('SUMI_DEBUG=1 shows the stack of an error.')
+    .wrap(Math.min(110, process.stdout.columns || 100))
+    .exitProcess(false)
+    .fail((message, error) => {
+      // A handler's own error has no message of yargs's; yargs's own errors are called YError.
+      if (error && !message) throw error;
+      throw usageError(message || String(error), argv, commands);
+    });
+  for (const command of commands) parser.command(command);
+  try {
+    await parser.parseAsync();
+    return Number(process.exitCode ?? EXIT.done);
+  } catch (error) {
+    return reportError(error);
+  }
+}
