@@ -1,0 +1,3 @@
+export { COLLECTIONS, findCollection } from './collections.js';
+export { makeStyleDataset, type StyleDataset, type StyleDatasetOptions } from './make.js';
+export type { Licence, StyleCollection, StyleSource } from './source.js';
