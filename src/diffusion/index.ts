@@ -1,0 +1,25 @@
+export {
+  BETA_SCHEDULES,
+  type BetaConfig,
+  type BetaSchedule,
+  makeBetas,
+  rescaleZeroTerminalSnr,
+} from './betas.js';
+export {
+  addNoise,
+  alphaProdsAt,
+  cumulativeAlphas,
+  type NoiseCoefficients,
+  noiseCoefficients,
+  snr,
+  velocity,
+} from './noising.js';
+export {
+  type ConversionCoefficients,
+  conversionCoefficients,
+  convertPrediction,
+  PREDICTION_TYPES,
+  type PredictionType,
+} from './prediction.js';
+export { trainingTarget } from './target.js';
+export { lossWeights } from './weighting.js';

@@ -1,0 +1,36 @@
+import { InputError } from '../errors.js';
+import type { StepOptions } from './types.js';
+
+/** Σ coefficient·array: every scheduler's step is made of these. Sums are float64, rounded once at the end. */
+export function combine(...terms: [coefficient: number, values: Float32Array][]): Float32Array {
+  const out = new Float32Array(terms[0][1].length);
+  for (let i = 0; i < out.length; i++) {
+    let sum = 0;
+    for (const [coefficient, values] of terms) sum += coefficient * values[i];
+    out[i] = sum;
+  }
+  return out;
+}
+
+/** @throws InputError when a model's output does not have the sample's size */
+export function checkSameSize(modelOutput: Float32Array, sample: Float32Array): void {
+  if (modelOutput.length !== sample.length)
+    throw new InputError(
+      `model output of ${modelOutput.length} values for a sample of ${sample.length} — scheduler step — give equal shapes`,
+    );
+}
+
+/**
+ * Asks the caller for this step's noise.
+ * @throws InputError when there is no noise function or it gives another size
+ */
+export function drawNoise(options: StepOptions, sample: Float32Array): Float32Array {
+  if (!options.noise)
+    throw new InputError('this step needs noise — scheduler step — pass options.noise, a function');
+  const noise = options.noise();
+  if (noise.length !== sample.length)
+    throw new InputError(
+      `noise of ${noise.length} values for a sample of ${sample.length} — scheduler step — give equal shapes`,
+    );
+  return noise;
+}

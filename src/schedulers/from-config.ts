@@ -1,0 +1,32 @@
+/** Finds the scheduler that a scheduler_config.json names. */
+import { InputError } from '../errors.js';
+import { DDIMScheduler } from './ddim.js';
+import { DDPMScheduler } from './ddpm.js';
+import type { Scheduler } from './types.js';
+
+/** Schedulers by the short name of the command line. */
+export const SCHEDULERS = {
+  ddpm: DDPMScheduler,
+  ddim: DDIMScheduler,
+} as const;
+export type SchedulerName = keyof typeof SCHEDULERS;
+export const SCHEDULER_NAMES = Object.keys(SCHEDULERS) as SchedulerName[];
+
+/**
+ * The scheduler that a config names, or another one with the same noise schedule.
+ * @param json the content of scheduler_config.json
+ * @param overrideName a short name ('ddim') or class name ('DDIMScheduler') to use instead of the config's own
+ * @throws InputError for a name that is unknown or missing, and for bad values in the config
+ */
+export function schedulerFromConfig(json: unknown, overrideName?: string): Scheduler {
+  const config = (json ?? {}) as Record<string, unknown>;
+  const name = overrideName ?? config._class_name;
+  if (name === undefined)
+    throw new InputError('scheduler has no name — scheduler_config.json — set _class_name');
+  const found = SCHEDULER_NAMES.find((short) => short === name || SCHEDULERS[short].name === name);
+  if (!found) {
+    const known = SCHEDULER_NAMES.map((short) => `${short} (${SCHEDULERS[short].name})`).join(', ');
+    throw new InputError(`scheduler '${name}' is unknown — scheduler — use one of ${known}`);
+  }
+  return new SCHEDULERS[found](json as object);
+}

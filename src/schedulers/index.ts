@@ -1,0 +1,6 @@
+export type { DDIMConfig, DDPMConfig } from './config.js';
+export { DDIMScheduler } from './ddim.js';
+export { DDPMScheduler } from './ddpm.js';
+export { SCHEDULER_NAMES, SCHEDULERS, type SchedulerName, schedulerFromConfig } from './from-config.js';
+export { spacedTimesteps, TIMESTEP_SPACINGS, type TimestepSpacing } from './timesteps.js';
+export type { BaseSchedulerConfig, Scheduler, StepOptions, StepResult } from './types.js';

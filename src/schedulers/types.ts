@@ -1,0 +1,61 @@
+/**
+ * The interface that all schedulers share (diffusers' SchedulerMixin). A scheduler does the mathematics of
+ * sampling only: the model's output comes in, the next sample goes out; it neither runs a network nor draws
+ * noise. Samples are flat Float32Arrays of any shape, one picture or a whole batch; coefficients are float64.
+ */
+import type { PredictionType } from '../diffusion/prediction.js';
+
+/** What every scheduler's config has, by diffusers' keys. */
+export interface BaseSchedulerConfig {
+  num_train_timesteps: number;
+  prediction_type: PredictionType;
+  [key: string]: unknown;
+}
+
+export interface StepOptions {
+  /** Weight of the noise in a DDIM step: 0 deterministic (the default) to 1, as noisy as DDPM. */
+  eta?: number;
+  /** Gives standard normal noise of the sample's shape; called at most once per step, and only if it is needed. */
+  noise?: () => Float32Array;
+  /** DDIM: derive ε anew from the clipped x_0 (diffusers' use_clipped_model_output). */
+  useClippedModelOutput?: boolean;
+  /** How many pictures lie in the arrays; dynamic thresholding looks at each one by itself. Default 1. */
+  batchSize?: number;
+}
+
+export interface StepResult {
+  /** The sample at the next (less noisy) timestep. */
+  prevSample: Float32Array;
+  /** The picture x_0 that the model sees from here, after clipping: for previews and guidance. */
+  predOriginalSample: Float32Array;
+}
+
+export interface Scheduler {
+  readonly config: Readonly<BaseSchedulerConfig>;
+  /** ᾱ_t of each training timestep, [num_train_timesteps]. */
+  readonly alphasCumprod: Float64Array;
+  /** The timesteps to visit, from the noisiest; the model is called once at each. */
+  timesteps: number[];
+  /** Standard deviation of the noise that sampling starts from. */
+  readonly initNoiseSigma: number;
+  /**
+   * Chooses the timesteps: a number of steps, spaced as the config says, or the timesteps themselves (integers,
+   * falling). Also forgets the history of multistep solvers.
+   * @throws InputError for a number outside 1 … num_train_timesteps or timesteps that are not as said
+   */
+  setTimesteps(steps: number | readonly number[]): void;
+  /** The sample as the model wants to see it at this timestep (the very array passed in where nothing changes). */
+  scaleModelInput(sample: Float32Array, timestep: number): Float32Array;
+  /**
+   * One step of sampling.
+   * @param modelOutput the model's answer for `scaleModelInput(sample, timestep)`, of the sample's shape
+   * @throws InputError for unequal shapes, a timestep outside the schedule, or noise that is needed and missing
+   */
+  step(modelOutput: Float32Array, timestep: number, sample: Float32Array, options?: StepOptions): StepResult;
+  /** The timestep that a step from `timestep` leads to; below 0 where that is the clean picture. */
+  previousTimestep(timestep: number): number;
+  /** `original` with noise of the level of `timestep`: where sampling from that timestep starts. */
+  addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array;
+  /** The content of scheduler_config.json. */
+  toConfig(): Record<string, unknown>;
+}
