@@ -3,6 +3,7 @@
  * CC0 1.0 or CC BY 4.0. Chosen for being told apart at a glance when 64 pixels wide; styles whose licence is
  * "free for personal and commercial use" (avataaars, bottts) are left out, as that is no open licence.
  */
+import { createHash } from 'node:crypto';
 import type { Style, StyleMeta, StyleOptions } from '@dicebear/core';
 import { InputError } from '../../errors.js';
 import { Random } from '../../random.js';
@@ -31,8 +32,7 @@ const CHARACTERS: Record<string, Character> = {
   lorelei: { key: 'lorelei' },
   micah: { key: 'micah' },
   miniavs: { key: 'miniavs' },
-  personas: { key: 'personas' },
-  pixels: { key: 'pixelArt' },
+  'pixel-art': { key: 'pixelArt' },
   thumbs: {
     key: 'thumbs',
     options: { shapeColor: ['0a5b83', '1c799f', '69d2e7', 'f88c49', 'e5566d', '5aa65a', '7d5bbe'] },
@@ -68,7 +68,7 @@ async function load(labels: readonly string[]): Promise<StyleSource[]> {
         const avatar = createAvatar(style, {
           backgroundColor: [...BACKGROUNDS],
           ...options,
-          seed: `${seed}/${label}/${index}`,
+          seed: mixed(`${seed}/${label}/${index}`),
           size: 64,
         }).toString();
         if (!disc) return avatar;
@@ -78,6 +78,9 @@ async function load(labels: readonly string[]): Promise<StyleSource[]> {
     };
   });
 }
+
+/** DiceBear's own hash gives seeds that differ in a digit drawings that differ little: SHA-256 sets them apart. */
+const mixed = (seed: string) => createHash('sha256').update(seed).digest('hex').slice(0, 24);
 
 /** Puts a drawing, cut to a disc, in the middle of a plain square. */
 function onDisc(svg: string, background: string): string {
