@@ -2,21 +2,8 @@
 import yargs, { type CommandModule } from 'yargs';
 import { EXIT, reportError } from './report.js';
 import { strings, usageError } from './usage.js';
+import { checkValues, type OptionTypes } from './values.js';
 import { version } from './version.js';
-
-/**
- * yargs turns `--steps ten` into NaN and carries on; nothing of ours means NaN.
- * @throws Error, which yargs reports as a usage error
- */
-function refuseNaN(argv: Record<string, unknown>): true {
-  for (const [name, value] of Object.entries(argv)) {
-    const values: unknown[] = Array.isArray(value) ? value : [value];
-    if (values.some((v) => typeof v === 'number' && Number.isNaN(v))) {
-      throw new Error(`--${name} needs a number`);
-    }
-  }
-  return true;
-}
 
 /**
  * Runs the command line.
@@ -39,7 +26,11 @@ export async function main(
     .alias({ help: 'h', version: 'v' })
     .strict()
     .demandCommand(1, 'no command given')
-    .check(refuseNaN as never)
+    .check((parsed) => {
+      // getOptions is public in yargs but missing in its types.
+      checkValues(argv, parsed, (parser as unknown as { getOptions(): OptionTypes }).getOptions());
+      return true;
+    })
     .epilogue('SUMI_DEBUG=1 shows the stack of an error.')
     .wrap(Math.min(110, process.stdout.columns || 100))
     .exitProcess(false)

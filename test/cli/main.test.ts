@@ -21,8 +21,9 @@ const draw: CommandModule<object, Args> = {
   builder: (yargs) =>
     yargs
       .positional('what', { type: 'string', demandOption: true, describe: 'What to draw' })
-      .option('steps', { type: 'number', default: 5, requiresArg: true, describe: 'Steps' })
+      .option('steps', { type: 'number', default: 5, describe: 'Steps' })
       .option('scheduler', { choices: ['ddpm', 'ddim'], default: 'ddim', describe: 'Scheduler' })
+      .option('flag', { type: 'boolean', default: false, describe: 'A flag' })
       .option('fail', { type: 'string', describe: 'How to fail' }) as never,
   handler: async (args) => {
     seen = args;
@@ -56,6 +57,14 @@ describe('sumi', () => {
     expect(seen).toMatchObject({ what: 'a cat', steps: 7, scheduler: 'ddim' });
   });
 
+  it('takes negative numbers, --no-flag and --flag=true', async () => {
+    expect(await run('draw', 'x', '--steps', '-3', '--flag=true', '--fail', '-5')).toMatchObject({
+      value: 0,
+    });
+    expect(seen).toMatchObject({ steps: -3, flag: true, fail: '-5' });
+    expect(await run('draw', 'x', '--no-flag')).toMatchObject({ value: 0 });
+  });
+
   it('keeps a positional that looks like a number as it was typed', async () => {
     await run('draw', '007');
     expect(seen).toMatchObject({ what: '007' });
@@ -73,6 +82,11 @@ describe('sumi', () => {
     [['draw', 'x', '--a', '--b'], 'unknown option --a, option --b — sumi draw — see `sumi draw --help`'],
     [['draw', 'x', '--steps', 'ten'], '--steps needs a number — sumi draw — see `sumi draw --help`'],
     [['draw', 'x', '--steps'], 'no value for --steps — sumi draw — see `sumi draw --help`'],
+    [['draw', 'x', '--steps', '--flag'], 'no value for --steps — sumi draw — see `sumi draw --help`'],
+    [['draw', 'x', '--steps='], 'no value for --steps — sumi draw — see `sumi draw --help`'],
+    [['draw', 'x', '--no-steps'], 'there is no option --no-steps — sumi draw — see `sumi draw --help`'],
+    [['draw', 'x', '--fail'], 'no value for --fail — sumi draw — see `sumi draw --help`'],
+    [['draw', 'x', '--flag=maybe'], '--flag takes no value — sumi draw — see `sumi draw --help`'],
     [
       ['draw', 'x', '--scheduler', 'euler'],
       'not one of its choices: --scheduler "euler" (choose from "ddpm", "ddim") — sumi draw — see `sumi draw --help`',

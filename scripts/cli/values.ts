@@ -1,0 +1,53 @@
+/** Catches values that yargs swallows: `--steps`, `--steps=`, `--steps ten`, `--no-steps`, `--json=maybe`. */
+
+/** The part of yargs's getOptions() that is used here: names of options (and their aliases) by type. */
+export interface OptionTypes {
+  readonly number: readonly string[];
+  readonly string: readonly string[];
+  readonly boolean: readonly string[];
+}
+
+const isValue = (word: string | undefined): boolean =>
+  word !== undefined && (!word.startsWith('-') || word === '-' || /^-[\d.]/.test(word));
+
+function fault(word: string, next: string | undefined, types: OptionTypes): string | undefined {
+  const [, name, value] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
+  if (name === undefined) return undefined;
+  const takesNumber = types.number.includes(name);
+  if (takesNumber || types.string.includes(name)) {
+    if (value === undefined ? !isValue(next) : takesNumber && value.trim() === '')
+      return `no value for --${name}`;
+  }
+  if (types.boolean.includes(name) && value !== undefined && value !== 'true' && value !== 'false') {
+    return `--${name} takes no value`;
+  }
+  const negated = name.startsWith('no-') ? name.slice(3) : undefined;
+  if (negated && (types.number.includes(negated) || types.string.includes(negated)))
+    return `there is no option --${name}`;
+  return undefined;
+}
+
+/**
+ * Checks what was typed against the types of the options.
+ * @param words the words after `sumi`
+ * @param parsed what yargs made of them
+ * @throws Error, whose message yargs reports as a usage error
+ */
+export function checkValues(
+  words: readonly string[],
+  parsed: Record<string, unknown>,
+  types: OptionTypes,
+): void {
+  const end = words.indexOf('--');
+  const typed = end < 0 ? words : words.slice(0, end);
+  typed.forEach((word, i) => {
+    const message = fault(word, typed[i + 1], types);
+    if (message) throw new Error(message);
+  });
+  // Nothing of ours means NaN.
+  for (const [name, value] of Object.entries(parsed)) {
+    const values: unknown[] = Array.isArray(value) ? value : [value];
+    if (values.some((v) => typeof v === 'number' && Number.isNaN(v)))
+      throw new Error(`--${name} needs a number`);
+  }
+}
