@@ -4,6 +4,10 @@
  */
 import type { CommandModule } from 'yargs';
 import { inspect } from '../inspect.js';
+import { train } from '../train.js';
 
 // Each command has its own type of arguments; the table only hands them to yargs.
-export const commands: readonly CommandModule<object, never>[] = [inspect as CommandModule<object, never>];
+export const commands: readonly CommandModule<object, never>[] = [
+  train as CommandModule<object, never>,
+  inspect as CommandModule<object, never>,
+];

@@ -1,0 +1,104 @@
+/** `sumi train`: options here, the work in scripts/cli/train.ts. */
+import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import { outputOptions } from './cli/options.js';
+
+export interface TrainArgs {
+  data?: string;
+  out?: string;
+  resume?: string;
+  preset?: string;
+  config?: string;
+  stage?: 'autoencoder' | 'diffusion' | 'all';
+  autoencoder?: string;
+  size?: number;
+  steps?: number;
+  minutes?: number;
+  batch?: number;
+  lr?: number;
+  'checkpoint-every'?: number;
+  seed?: number;
+  flip?: boolean;
+  background?: string;
+  fit?: 'crop' | 'pad' | 'stretch';
+  strict?: boolean;
+  cache?: string;
+  dtype: 'fp32' | 'fp16';
+  engine: string;
+  threads?: number;
+  json: boolean;
+  quiet: boolean;
+}
+
+export const train: CommandModule<object, TrainArgs> = {
+  command: 'train',
+  describe: 'Train a model on a folder of pictures, or go on with a run',
+  builder: (yargs: Argv) =>
+    outputOptions(yargs)
+      .option('data', {
+        type: 'string',
+        describe: 'Folder of pictures; sub-folders or metadata.jsonl are labels',
+      })
+      .option('out', { type: 'string', describe: 'Run directory to make' })
+      .option('resume', { type: 'string', describe: 'Run directory to go on with, with its own settings' })
+      .option('preset', {
+        type: 'string',
+        choices: ['tiny', 'small', 'base'],
+        describe: 'tiny: 16×16 pixels, under a minute; small: 64×64 by latents (default); base: 128×128',
+      })
+      .option('config', {
+        type: 'string',
+        describe: 'JSON file with settings (docs/training.md), over the preset’s',
+      })
+      .option('stage', {
+        type: 'string',
+        choices: ['autoencoder', 'diffusion', 'all'] as const,
+        describe: 'What to train (default all)',
+      })
+      .option('autoencoder', {
+        type: 'string',
+        describe: 'Checkpoint whose autoencoder to use instead of training one',
+      })
+      .option('size', { type: 'number', describe: 'Side of the pictures in pixels' })
+      .option('steps', { type: 'number', describe: 'Steps of the last stage (with --resume: the new total)' })
+      .option('minutes', {
+        type: 'number',
+        describe: 'Train for about so long instead; both stages share it',
+      })
+      .option('batch', { type: 'number', describe: 'Pictures a step' })
+      .option('lr', { type: 'number', describe: 'Learning rate' })
+      .option('checkpoint-every', { type: 'number', describe: 'Steps between checkpoints and sample sheets' })
+      .option('seed', { type: 'number', describe: 'Seed of everything random (default 0)' })
+      .option('flip', { type: 'boolean', describe: 'Train on mirrored pictures too' })
+      .option('background', {
+        type: 'string',
+        describe: 'Colour behind transparent pictures (default white)',
+      })
+      .option('fit', {
+        type: 'string',
+        choices: ['crop', 'pad', 'stretch'] as const,
+        describe: 'How pictures become square (default crop)',
+      })
+      .option('strict', { type: 'boolean', describe: 'Stop at a damaged picture instead of leaving it out' })
+      .option('cache', { type: 'string', describe: 'Folder to keep the decoded pictures in' })
+      .option('dtype', {
+        type: 'string',
+        choices: ['fp32', 'fp16'] as const,
+        default: 'fp32' as const,
+        describe: 'Weights of the published model',
+      })
+      .option('engine', {
+        type: 'string',
+        choices: ['onnx', 'webgpu', 'cuda', 'tensorflow', 'wasm', 'cpu'],
+        default: 'onnx',
+        describe: 'What computes',
+      })
+      .option('threads', { type: 'number', describe: 'CPU threads (default all)' })
+      .conflicts('steps', 'minutes')
+      .example('sumi train --data pictures --out run --preset tiny', 'a first try')
+      .example('sumi train --data pictures --out run --minutes 120', 'two hours')
+      .example('sumi train --resume run', 'go on after a stop') as unknown as Argv<TrainArgs>,
+  handler: async (argv: ArgumentsCamelCase<TrainArgs>) => {
+    const { runTrain } = await import('./cli/train.js');
+    await runTrain(argv);
+  },
+};

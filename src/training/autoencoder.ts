@@ -1,0 +1,158 @@
+/** The first stage: an autoencoder that turns pictures into latents and back. */
+import {
+  type AutoencoderConfig,
+  autoencoderSpecs,
+  decode,
+  downscale,
+  encode,
+  klDivergence,
+  sampleLatents,
+} from '../autoencoder/index.js';
+import { type Batches, type Dataset, floatPictures } from '../data/index.js';
+import { Compiled, type CompileOptions } from '../engine/compile.js';
+import { type ParamSpec, type Params, viewParams } from '../engine/params.js';
+import type { Feed } from '../engine/session.js';
+import { type Scalar, type Tensor, type Tensor4D, tf } from '../engine/tf.js';
+import type { Random } from '../random.js';
+import type { LossFunction } from './step.js';
+
+export interface AutoencoderWeights {
+  readonly kl_weight: number;
+  readonly edge_weight: number;
+}
+
+/** Differences between neighbours, rightwards and downwards. */
+function edges(x: Tensor4D): [Tensor4D, Tensor4D] {
+  const [n, h, w, c] = x.shape;
+  const right = tf.sub(
+    tf.slice(x, [0, 0, 1, 0], [n, h, w - 1, c]),
+    tf.slice(x, [0, 0, 0, 0], [n, h, w - 1, c]),
+  );
+  const down = tf.sub(
+    tf.slice(x, [0, 1, 0, 0], [n, h - 1, w, c]),
+    tf.slice(x, [0, 0, 0, 0], [n, h - 1, w, c]),
+  );
+  return [right as Tensor4D, down as Tensor4D];
+}
+
+/**
+ * Mean absolute error of pixels and of their neighbours' differences, plus the KL term (Kingma & Welling 2014).
+ * Batch: `pictures` [N, S, S, 3] in [-1, 1], `noise` [N, h, w, latent_channels] standard normal.
+ */
+export function autoencoderLoss(config: AutoencoderConfig, weights: AutoencoderWeights): LossFunction {
+  return (params, { pictures, noise }) => {
+    const posterior = encode(config, params, pictures as Tensor4D);
+    const latents = sampleLatents(posterior.mean, posterior.logvar, noise as Tensor4D);
+    const error = tf.sub(decode(config, params, latents), pictures) as Tensor4D;
+    const l1 = tf.mean(tf.abs(error)) as Scalar;
+    const [right, down] = edges(error);
+    const edge = tf.add(tf.mean(tf.abs(right)), tf.mean(tf.abs(down)));
+    const perNumber = latents.size / latents.shape[0];
+    const kl = tf.div(tf.mean(klDivergence(posterior)), perNumber) as Scalar;
+    const loss = tf.add(
+      tf.add(l1, tf.mul(edge, weights.edge_weight)),
+      tf.mul(kl, weights.kl_weight),
+    ) as Scalar;
+    return { loss, metrics: { l1, kl } };
+  };
+}
+
+/** The inputs of step `step` (from 1): pictures in the data's order and the step's own noise. */
+export function autoencoderBatch(config: AutoencoderConfig, batches: Batches, random: Random) {
+  return (step: number): Record<string, Feed> => {
+    const { pixels } = batches.batchAt(step - 1);
+    const { size } = batches.dataset;
+    const n = pixels.length / (size * size * 3);
+    const shape = latentShape(config, size, n);
+    return {
+      pictures: { data: pixels, shape: [n, size, size, 3], dtype: 'float32' },
+      noise: {
+        data: random.fork('latents', step).normal(shape.reduce((a, b) => a * b)),
+        shape,
+        dtype: 'float32',
+      },
+    };
+  };
+}
+
+export function latentShape(
+  config: AutoencoderConfig,
+  size: number,
+  n: number,
+): [number, number, number, number] {
+  const side = size / downscale(config);
+  return [n, side, side, config.latent_channels];
+}
+
+/** Weights as the constants of a compiled function. */
+export function asConstants(specs: readonly ParamSpec[], flat: Float32Array): Record<string, Feed> {
+  const views = viewParams(specs, flat);
+  return Object.fromEntries(
+    specs.map(({ name, shape }) => [name, { data: views[name], shape, dtype: 'float32' as const }]),
+  );
+}
+
+/** Pictures through encoder and decoder (the mean of the latents, no noise), for sample sheets. */
+export async function reconstruct(
+  config: AutoencoderConfig,
+  flat: Float32Array,
+  pictures: Feed,
+  options: CompileOptions,
+): Promise<Float32Array> {
+  const constants = asConstants(autoencoderSpecs(config), flat);
+  const fn = ({ pictures: x, ...params }: Record<string, Tensor>) => ({
+    y: decode(config, params as Params, encode(config, params as Params, x as Tensor4D).mean),
+  });
+  const compiled = new Compiled(fn, { ...options, constants, name: 'autoencoder' });
+  try {
+    return (await compiled.run({ pictures })).y as Float32Array;
+  } finally {
+    await compiled.dispose();
+  }
+}
+
+const ENCODE_BATCH = 16;
+
+/**
+ * The mean latents of all pictures of a dataset, unscaled, and their standard deviation about 0 (one over which
+ * is the scaling factor of Rombach et al. 2022, appendix G).
+ * @returns latents [count, h, w, latent_channels]
+ */
+export async function encodeDataset(
+  config: AutoencoderConfig,
+  flat: Float32Array,
+  dataset: Dataset,
+  options: CompileOptions,
+  onProgress?: (done: number, total: number) => void,
+  signal?: AbortSignal,
+): Promise<{ latents: Float32Array; std: number }> {
+  const constants = asConstants(autoencoderSpecs(config), flat);
+  const fn = ({ pictures, ...params }: Record<string, Tensor>) => ({
+    mean: encode(config, params as Params, pictures as Tensor4D).mean,
+  });
+  const compiled = new Compiled(fn, { ...options, constants, name: 'encoder' });
+  const { count, size } = dataset;
+  const each = latentShape(config, size, 1).reduce((a, b) => a * b);
+  const latents = new Float32Array(count * each);
+  try {
+    for (let start = 0; start < count; start += ENCODE_BATCH) {
+      signal?.throwIfAborted();
+      // The last batch is filled up with the last picture, so that one graph serves all.
+      const wanted = Array.from({ length: ENCODE_BATCH }, (_, i) => Math.min(start + i, count - 1));
+      const pictures: Feed = {
+        data: floatPictures(dataset, wanted),
+        shape: [ENCODE_BATCH, size, size, 3],
+        dtype: 'float32',
+      };
+      const { mean } = await compiled.run({ pictures });
+      const used = Math.min(ENCODE_BATCH, count - start);
+      latents.set((mean as Float32Array).subarray(0, used * each), start * each);
+      onProgress?.(start + used, count);
+    }
+  } finally {
+    await compiled.dispose();
+  }
+  let sum = 0;
+  for (const z of latents) sum += z * z;
+  return { latents, std: Math.sqrt(sum / latents.length) };
+}

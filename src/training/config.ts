@@ -1,0 +1,214 @@
+/** What a training run is made of: presets, a JSON file's keys, and the options of the command line. */
+import { z } from 'zod';
+import { type AutoencoderInput, parseAutoencoderConfig } from '../autoencoder/index.js';
+import { InputError } from '../errors.js';
+import { parseUNet2DConfig, type UNet2DConfigInput } from '../unet/index.js';
+
+const count = z.number().int().positive();
+const rate = z.number().positive();
+
+const optimizer = {
+  /** Pictures a step. */
+  batch_size: count.default(16),
+  learning_rate: rate.default(2e-4),
+  /** Steps over which the learning rate rises from 0 (a tenth of the run at most). */
+  lr_warmup_steps: z.number().int().nonnegative().default(200),
+  /** What the learning rate does after the warm-up. */
+  lr_scheduler: z.enum(['cosine', 'constant']).default('cosine'),
+  adam_beta1: z.number().min(0).lt(1).default(0.9),
+  adam_beta2: z.number().min(0).lt(1).default(0.99),
+  adam_epsilon: rate.default(1e-8),
+  adam_weight_decay: z.number().nonnegative().default(1e-6),
+  /** Largest norm of the gradient; 0: no clipping. */
+  max_grad_norm: z.number().nonnegative().default(1),
+  /** Decay of the averaged weights, warmed up as (1 + step) / (10 + step). */
+  ema_decay: z.number().min(0).lt(1).default(0.999),
+  steps: count.default(1000),
+  /** Steps between training states, sample sheets and the model's renewal. */
+  checkpoint_every: count.default(500),
+};
+
+const autoencoderStage = z.strictObject({
+  ...optimizer,
+  /** Keys of diffusers' AutoencoderKL. */
+  model: z.record(z.string(), z.unknown()),
+  /** Weight of the latents' divergence from the normal distribution, per latent number. */
+  kl_weight: z.number().nonnegative().default(1e-4),
+  /** Weight of the differences of neighbouring pixels beside those of pixels: keeps lines sharp. */
+  edge_weight: z.number().nonnegative().default(1),
+});
+
+const diffusionStage = z.strictObject({
+  ...optimizer,
+  /** Keys of diffusers' UNet2DModel; channels, size and classes are filled in from the data. */
+  model: z.record(z.string(), z.unknown()),
+  num_train_timesteps: count.default(1000),
+  beta_start: rate.default(1e-4),
+  beta_end: rate.default(0.02),
+  beta_schedule: z.enum(['linear', 'scaled_linear', 'squaredcos_cap_v2']).default('linear'),
+  prediction_type: z.enum(['epsilon', 'sample', 'v_prediction']).default('v_prediction'),
+  /** Min-SNR weights of the loss (Hang et al. 2023); null: every timestep counts the same. */
+  snr_gamma: z.number().positive().nullable().default(5),
+  /** Share of the pictures whose label is hidden, so that the model also learns to do without (for guidance). */
+  label_dropout: z.number().min(0).max(1).default(0.1),
+});
+
+const schema = z.strictObject({
+  preset: z.string().optional(),
+  /** Side of the pictures in pixels. */
+  size: count.default(64),
+  seed: z.number().int().nonnegative().default(0),
+  background: z.string().default('#ffffff'),
+  fit: z.enum(['crop', 'pad', 'stretch']).default('crop'),
+  strict: z.boolean().default(false),
+  augment: z
+    .strictObject({
+      flip: z.boolean().default(false),
+      shift: z.number().int().nonnegative().default(0),
+      crop: z.number().int().nonnegative().default(0),
+      colour: z.number().min(0).max(1).default(0),
+    })
+    .default({ flip: false, shift: 0, crop: 0, colour: 0 }),
+  /** null: the diffusion model works on pixels. */
+  autoencoder: autoencoderStage.nullable().default(null),
+  diffusion: diffusionStage,
+  /** How generate draws unless told otherwise. */
+  sampling: z
+    .strictObject({
+      steps: count.default(50),
+      scheduler: z.string().default('ddim'),
+      guidance_scale: z.number().nonnegative().default(1),
+    })
+    .default({ steps: 50, scheduler: 'ddim', guidance_scale: 1 }),
+});
+
+/** A whole training configuration: what a run's config.json holds. */
+export type TrainConfig = Readonly<z.output<typeof schema>>;
+export type TrainConfigInput = z.input<typeof schema>;
+export type AutoencoderStage = z.output<typeof autoencoderStage>;
+export type DiffusionStage = z.output<typeof diffusionStage>;
+
+function autoencoderModel(channels: number[], latents: number): AutoencoderInput {
+  return {
+    block_out_channels: channels,
+    down_block_types: channels.map(() => 'DownEncoderBlock2D' as const),
+    up_block_types: channels.map(() => 'UpDecoderBlock2D' as const),
+    layers_per_block: 1,
+    latent_channels: latents,
+    norm_num_groups: 16,
+    mid_block_add_attention: false,
+  };
+}
+
+function unetModel(
+  channels: number[],
+  attention: boolean[],
+  layers: number,
+  groups: number,
+): UNet2DConfigInput {
+  return {
+    block_out_channels: channels,
+    down_block_types: attention.map((a) => (a ? 'AttnDownBlock2D' : 'DownBlock2D')),
+    up_block_types: [...attention].reverse().map((a) => (a ? 'AttnUpBlock2D' : 'UpBlock2D')),
+    layers_per_block: layers,
+    norm_num_groups: groups,
+    attention_head_dim: 32,
+    downsample_padding: 0,
+    flip_sin_to_cos: true,
+    add_attention: attention.some(Boolean),
+  };
+}
+
+/** The recipes that have a name. */
+export const presets: Readonly<Record<string, TrainConfigInput>> = {
+  /** Pixels, for tests and first tries: seconds. */
+  tiny: {
+    size: 16,
+    diffusion: {
+      model: unetModel([32, 64], [false, false], 1, 8),
+      steps: 60,
+      lr_warmup_steps: 10,
+      learning_rate: 1e-3,
+      ema_decay: 0.95,
+      checkpoint_every: 30,
+    },
+    sampling: { steps: 20 },
+  },
+  /** Latents of 64×64 pictures: an evening on two cores. */
+  small: {
+    size: 64,
+    autoencoder: {
+      model: autoencoderModel([32, 64, 96], 4),
+      batch_size: 16,
+      learning_rate: 5e-4,
+      steps: 3000,
+      lr_warmup_steps: 100,
+      ema_decay: 0.995,
+    },
+    diffusion: {
+      model: unetModel([96, 160, 192], [false, true, true], 2, 16),
+      batch_size: 64,
+      learning_rate: 4e-4,
+      steps: 20000,
+    },
+    sampling: { steps: 30, guidance_scale: 2 },
+  },
+  /** Latents of 128×128 pictures: days on two cores. */
+  base: {
+    size: 128,
+    autoencoder: {
+      model: autoencoderModel([32, 64, 96, 128], 8),
+      batch_size: 8,
+      learning_rate: 5e-4,
+      steps: 10000,
+      ema_decay: 0.995,
+    },
+    diffusion: {
+      model: unetModel([128, 256, 256], [false, true, true], 2, 32),
+      batch_size: 64,
+      steps: 100000,
+      checkpoint_every: 1000,
+      ema_decay: 0.9995,
+    },
+    sampling: { steps: 30, guidance_scale: 2 },
+  },
+};
+
+/**
+ * Checks and completes a training configuration.
+ * @param where file or option it came from, for messages
+ * @throws InputError naming the key that is unknown or out of range
+ */
+export function parseTrainConfig(value: unknown, where: string): TrainConfig {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const key =
+      issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : 'the whole');
+    throw new InputError(`${key}: ${issue.message} — ${where} — see docs/training.md for the keys`);
+  }
+  const config = parsed.data;
+  const { autoencoder, diffusion, size } = config;
+  // The models' own keys, before any work is done on the data.
+  const vae = autoencoder
+    ? parseAutoencoderConfig({ ...autoencoder.model, sample_size: size }, `${where}: autoencoder.model`)
+    : null;
+  parseUNet2DConfig(diffusion.model, `${where}: diffusion.model`);
+  const levels = (diffusion.model.block_out_channels as number[] | undefined)?.length ?? 4;
+  const unit = 2 ** (levels - 1 + (vae ? vae.block_out_channels.length - 1 : 0));
+  if (size % unit !== 0) {
+    const near = Math.max(unit, Math.round(size / unit) * unit);
+    throw new InputError(
+      `size ${size} is not a multiple of ${unit}, which this network's halvings need — ${where} — use ${near}`,
+    );
+  }
+  return config;
+}
+
+/** @throws InputError for a name that is no preset */
+export function presetConfig(name: string): TrainConfigInput {
+  const found = Object.hasOwn(presets, name) ? presets[name] : undefined;
+  if (!found)
+    throw new InputError(`preset ${name} is unknown — --preset — use ${Object.keys(presets).join(', ')}`);
+  return { preset: name, ...structuredClone(found) };
+}

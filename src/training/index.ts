@@ -1,0 +1,18 @@
+export {
+  parseTrainConfig,
+  presetConfig,
+  presets,
+  type TrainConfig,
+  type TrainConfigInput,
+} from './config.js';
+export { type LoopOptions, runStage, type StepReport } from './loop.js';
+export { stepFunction, TrainStep } from './step.js';
+export {
+  override,
+  type ResumeOptions,
+  resumeTraining,
+  type StageName,
+  type TrainOptions,
+  type TrainResult,
+  train,
+} from './train.js';

@@ -1,0 +1,213 @@
+/** The training loop, the same for every stage: steps, metrics, states, samples, and stopping well. */
+import { join } from 'node:path';
+import { keepNewestStates, latestState, saveState, stateDir } from '../checkpoint/state.js';
+import type { Engine } from '../engine/engines.js';
+import type { ParamSpec } from '../engine/params.js';
+import type { Feed } from '../engine/session.js';
+import { InputError, RunError } from '../errors.js';
+import { emaDecay, learningRate, type RateOptions } from './rates.js';
+import { MetricsLog, makeFolders } from './run-dir.js';
+import { freshVectors, type LossFunction, type OptimizerOptions, TrainStep } from './step.js';
+
+export interface StageSettings extends RateOptions {
+  readonly batch_size: number;
+  readonly steps: number;
+  readonly checkpoint_every: number;
+  readonly ema_decay: number;
+  readonly adam_beta1: number;
+  readonly adam_beta2: number;
+  readonly adam_epsilon: number;
+  readonly adam_weight_decay: number;
+  readonly max_grad_norm: number;
+}
+
+/** What a stage trains and on what. */
+export interface Stage {
+  readonly name: string;
+  /** Run directory of the stage. */
+  readonly dir: string;
+  readonly settings: StageSettings;
+  readonly specs: readonly ParamSpec[];
+  readonly loss: LossFunction;
+  /** Starting values of all parameters. */
+  readonly init: () => Float32Array;
+  /** Inputs of a step, a pure function of the step (from 1): this is what makes resuming exact. */
+  readonly batch: (step: number) => Record<string, Feed>;
+  /** Identifies data and settings: a state of another run is refused. */
+  readonly fingerprint: string;
+  /** Writes the model of the averaged weights and a sheet of samples. */
+  readonly publish: (ema: Float32Array, step: number) => Promise<void>;
+}
+
+export interface StepReport {
+  readonly stage: string;
+  readonly step: number;
+  readonly steps: number;
+  readonly loss: number;
+  readonly gradNorm: number;
+  readonly picturesPerSecond: number;
+}
+
+export interface LoopOptions {
+  readonly engine?: Engine;
+  readonly threads?: number;
+  readonly signal?: AbortSignal;
+  /** Trains for about so many minutes instead of `settings.steps`: the pace of the first steps sets their number. */
+  readonly minutes?: number;
+  readonly onStep?: (report: StepReport) => void;
+  readonly onNote?: (line: string) => void;
+  readonly keepStates?: number;
+}
+
+export interface StageResult {
+  readonly step: number;
+  readonly steps: number;
+  readonly loss: number;
+  readonly seconds: number;
+  readonly params: Float32Array;
+  readonly ema: Float32Array;
+  readonly interrupted: boolean;
+}
+
+/** Steps whose pace sets the length of a run by minutes, after the first one, which also builds the graph. */
+const CALIBRATION = 5;
+
+/** Mean loss of the last steps: one step's says little. */
+export function recentLoss(losses: readonly { readonly loss: number }[], last = 50): number {
+  const recent = losses.slice(-last);
+  return recent.reduce((sum, m) => sum + m.loss, 0) / Math.max(1, recent.length);
+}
+
+/**
+ * Trains a stage to its end, from its newest sound state if there is one.
+ * @returns copies of the last weights and their average
+ * @throws RunError when the loss is not a number (the last good state is saved), or a file cannot be written
+ * @throws InputError when the state on disk belongs to other data or another model
+ */
+export async function runStage(stage: Stage, options: LoopOptions = {}): Promise<StageResult> {
+  const { settings, dir } = stage;
+  await makeFolders(dir);
+  const found = await latestState(dir);
+  for (const { dir: bad, reason } of found?.skipped ?? []) options.onNote?.(`skipped ${bad}: ${reason}`);
+  const counters = found?.state.counters;
+  if (counters && counters.fingerprint !== stage.fingerprint) {
+    throw new InputError(
+      `the ${stage.name}'s state was trained on other data or as another model — ${found?.dir} — restore the data, or start a new run`,
+    );
+  }
+  const arrays = found?.state.arrays as
+    | { params: Float32Array; m: Float32Array; v: Float32Array; ema: Float32Array }
+    | undefined;
+  let step = Number(counters?.step ?? 0);
+  let seconds = Number(counters?.seconds ?? 0);
+  let steps = options.minutes && counters?.steps ? Math.max(Number(counters.steps), step) : settings.steps;
+  const optimizer: OptimizerOptions = {
+    beta1: settings.adam_beta1,
+    beta2: settings.adam_beta2,
+    epsilon: settings.adam_epsilon,
+    weightDecay: settings.adam_weight_decay,
+    maxGradNorm: settings.max_grad_norm,
+  };
+  const log = await MetricsLog.open(dir, step);
+  const { engine, threads, onNote } = options;
+  const trainer = new TrainStep(stage.specs, stage.loss, arrays ?? freshVectors(stage.init()), optimizer, {
+    engine,
+    threads,
+    onBuild: () => onNote?.(`building the ${stage.name}'s training graph`),
+  });
+  let savedAt = found ? step : -1;
+  const save = async () => {
+    if (savedAt === step) return;
+    await log.flush();
+    await saveState(stateDir(dir, step), {
+      arrays: { ...trainer.vectors },
+      counters: { step, steps, seconds, fingerprint: stage.fingerprint },
+    });
+    savedAt = step;
+    await keepNewestStates(dir, options.keepStates ?? 2);
+  };
+  const publish = async () => {
+    await log.drawLoss();
+    await stage.publish(trainer.vectors.ema, step);
+  };
+  const budget = options.minutes && !counters ? options.minutes * 60 : undefined;
+  const opened = performance.now();
+  let calibratedFrom = opened;
+  const done = () => (budget !== undefined && step <= CALIBRATION ? false : step >= steps);
+  try {
+    while (!done() && !options.signal?.aborted) {
+      const started = performance.now();
+      const next = step + 1;
+      // Until the pace is known, a run by minutes is in its warm-up anyway.
+      const rate = learningRate(
+        next,
+        budget !== undefined && step < CALIBRATION + 1 ? settings.steps : steps,
+        settings,
+      );
+      const result = await trainer.run(stage.batch(next), next, rate, emaDecay(next, settings.ema_decay));
+      if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradNorm)) {
+        await save();
+        throw new RunError(diagnosis(stage, next, rate, result.loss, log));
+      }
+      step = next;
+      const took = (performance.now() - started) / 1000;
+      seconds += took;
+      const picturesPerSecond = settings.batch_size / took;
+      log.add({
+        step,
+        loss: result.loss,
+        gradNorm: result.gradNorm,
+        learningRate: rate,
+        seconds: round(seconds),
+        ...result.metrics,
+      });
+      if (step === 1) calibratedFrom = performance.now();
+      if (budget !== undefined && step === CALIBRATION + 1) {
+        const pace = (performance.now() - calibratedFrom) / 1000 / CALIBRATION;
+        const spent = (performance.now() - opened) / 1000;
+        // A twentieth is left for samples and states.
+        steps = step + Math.max(1, Math.floor((budget * 0.95 - spent) / pace));
+        onNote?.(
+          `${stage.name}: ${pace.toFixed(2)} s a step, so ${steps} steps in ${options.minutes} minutes`,
+        );
+      }
+      options.onStep?.({
+        stage: stage.name,
+        step,
+        steps,
+        loss: recentLoss(log.entries, 20),
+        gradNorm: result.gradNorm,
+        picturesPerSecond,
+      });
+      if (step % 20 === 0) await log.flush();
+      if (step % settings.checkpoint_every === 0 && step < steps) {
+        await save();
+        await publish();
+      }
+    }
+    await save();
+    await publish();
+    const { params, ema } = trainer.vectors;
+    return {
+      step,
+      steps,
+      loss: recentLoss(log.entries),
+      seconds,
+      params: params.slice(),
+      ema: ema.slice(),
+      interrupted: options.signal?.aborted === true && step < steps,
+    };
+  } finally {
+    await trainer.dispose();
+  }
+}
+
+const round = (x: number): number => Math.round(x * 1000) / 1000;
+
+function diagnosis(stage: Stage, step: number, rate: number, loss: number, log: MetricsLog): string {
+  const last = log.entries[log.entries.length - 1];
+  const before = last
+    ? `the step before had loss ${last.loss.toPrecision(3)} and gradient norm ${last.gradNorm.toPrecision(3)}`
+    : 'it was the first step';
+  return `the ${stage.name}'s ${Number.isFinite(loss) ? 'gradient' : 'loss'} is not a number at step ${step} (learning rate ${rate.toPrecision(3)}; ${before}) — ${join(stage.dir, 'checkpoints')} — the last good state is saved: go on with --resume and a lower --lr, or look for damaged pictures`;
+}

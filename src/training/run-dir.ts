@@ -1,0 +1,92 @@
+/** The files of a run: config.json, metrics.jsonl, loss.svg, samples/. Training states are src/checkpoint's. */
+import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { formatJson, type JsonObject, readJsonObject } from '../checkpoint/json.js';
+import { InputError } from '../errors.js';
+import { fileError, writeFileAtomic } from '../image/index.js';
+import { lossCurve } from './loss-curve.js';
+
+/** One line of metrics.jsonl. */
+export interface Metrics {
+  readonly step: number;
+  readonly loss: number;
+  readonly [name: string]: number;
+}
+
+export const samplePath = (dir: string, step: number): string => join(dir, 'samples', `step-${step}.png`);
+
+/** @throws InputError when the folder holds something already: a run is never overwritten */
+export async function createRunDir(dir: string, config: JsonObject): Promise<void> {
+  const existing = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw fileError(error, dir, 'cannot use');
+  });
+  if (existing.length > 0) {
+    throw new InputError(
+      `the folder is not empty — ${dir} — go on with the run by --resume ${dir}, or name another --out`,
+    );
+  }
+  await makeFolders(dir);
+  await writeFileAtomic(join(dir, 'config.json'), formatJson(config));
+}
+
+export async function makeFolders(dir: string): Promise<void> {
+  for (const folder of ['samples', 'checkpoints']) {
+    await mkdir(join(dir, folder), { recursive: true }).catch((error) => {
+      throw fileError(error, dir, 'cannot create');
+    });
+  }
+}
+
+export function readRunConfig(dir: string): Promise<JsonObject> {
+  return readJsonObject(join(dir, 'config.json'));
+}
+
+/** metrics.jsonl of a run, and the loss curve drawn from it. */
+export class MetricsLog {
+  private readonly path: string;
+  private pending: string[] = [];
+  private readonly history: Metrics[] = [];
+
+  private constructor(private readonly dir: string) {
+    this.path = join(dir, 'metrics.jsonl');
+  }
+
+  /** Opens the log for a run that stands at `step`: what a killed run wrote after that is dropped. */
+  static async open(dir: string, step: number): Promise<MetricsLog> {
+    const log = new MetricsLog(dir);
+    const text = await readFile(log.path, 'utf8').catch(() => '');
+    for (const line of text.split('\n')) {
+      try {
+        const entry = JSON.parse(line) as Metrics;
+        if (entry.step <= step) log.history.push(entry);
+      } catch {
+        // The last line of a killed run may be half a line.
+      }
+    }
+    await writeFileAtomic(log.path, log.history.map((m) => `${JSON.stringify(m)}\n`).join(''));
+    return log;
+  }
+
+  add(metrics: Metrics): void {
+    this.history.push(metrics);
+    this.pending.push(`${JSON.stringify(metrics)}\n`);
+  }
+
+  get entries(): readonly Metrics[] {
+    return this.history;
+  }
+
+  async flush(): Promise<void> {
+    if (this.pending.length === 0) return;
+    const lines = this.pending.join('');
+    await appendFile(this.path, lines).catch((error) => {
+      throw fileError(error, this.path, 'cannot write');
+    });
+    this.pending = [];
+  }
+
+  async drawLoss(): Promise<void> {
+    await writeFileAtomic(join(this.dir, 'loss.svg'), lossCurve(this.history));
+  }
+}
