@@ -3,11 +3,13 @@
  * with inside its handler, so that `sumi --help` stays quick.
  */
 import type { CommandModule } from 'yargs';
+import { dataset } from '../dataset.js';
 import { inspect } from '../inspect.js';
 import { train } from '../train.js';
 
 // Each command has its own type of arguments; the table only hands them to yargs.
 export const commands: readonly CommandModule<object, never>[] = [
   train as CommandModule<object, never>,
+  dataset as CommandModule<object, never>,
   inspect as CommandModule<object, never>,
 ];
