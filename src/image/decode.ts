@@ -62,7 +62,8 @@ export function decodeError(error: unknown, name: string): Error {
     return new InputError(`the picture has too many pixels — ${name} — make it smaller first`);
   if (/unsupported image format/i.test(text))
     return new InputError(`not a picture that Sumi can read — ${name} — give a PNG, JPEG, WebP, GIF or TIFF`);
-  return new InputError(`the picture is damaged (${text}) — ${name} — replace or remove it`);
+  // libvips keeps one text of errors for all threads: its details may be another picture's.
+  return new InputError(`the picture is damaged or cut off — ${name} — replace or remove it`);
 }
 
 /**
