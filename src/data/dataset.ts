@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto';
 import { totalmem } from 'node:os';
 import sharp from 'sharp';
 import { InputError } from '../errors.js';
-import { type DecodeOptions, decodeRgb, type Fit } from '../image/decode.js';
+import { checkFit, type DecodeOptions, decodeRgb, type Fit } from '../image/decode.js';
 import { oneLine, readBytes } from '../image/files.js';
-import { type RgbPicture, toFloat } from '../image/picture.js';
+import { parseColour, type RgbPicture, toFloat } from '../image/picture.js';
 import { cachePath, readCache, writeCache } from './cache.js';
 import { type PictureEntry, type Scan, scanDataset } from './scan.js';
 
@@ -78,6 +78,9 @@ export interface Decoded {
  */
 export async function openDataset(dir: string, options: DatasetOptions = {}): Promise<Dataset> {
   const { size = 64, background = '#ffffff', fit = 'crop', strict = false } = options;
+  // Checked before the pictures, whose own faults are skipped.
+  checkFit(fit);
+  await parseColour(background);
   const scan = await scanDataset(dir);
   checkMemory(scan, size);
   const decode = { size, fit, background };

@@ -43,6 +43,12 @@ export function checkSize(size: number | Size): Size {
   return { width, height };
 }
 
+/** @throws InputError when there is no such fit */
+export function checkFit(fit: Fit): void {
+  if (!FITS.includes(fit))
+    throw new InputError(`no such fit: ${fit} — fit — choose one of ${FITS.join(', ')}`);
+}
+
 /**
  * Opens a picture for sharp, the right way up. The bytes are read here and not by libvips, whose cache knows
  * files by name and would show the old content of a file that was written again.
@@ -80,8 +86,7 @@ export async function decodeRgb(
   name?: string,
 ): Promise<RgbPicture> {
   const { fit = 'crop', background = '#ffffff' } = options;
-  if (!FITS.includes(fit))
-    throw new InputError(`no such fit: ${fit} — fit — choose one of ${FITS.join(', ')}`);
+  checkFit(fit);
   const size = options.size === undefined ? null : checkSize(options.size);
   const [r, g, b] = await parseColour(background);
   try {

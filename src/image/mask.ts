@@ -1,6 +1,14 @@
 /** Masks for inpainting: white is painted, black is kept, grey is in between. */
 import { InputError } from '../errors.js';
-import { checkSize, decodeError, FITS, type Fit, openPicture, SHARP_FIT, sizeOfPicture } from './decode.js';
+import {
+  checkFit,
+  checkSize,
+  decodeError,
+  type Fit,
+  openPicture,
+  SHARP_FIT,
+  sizeOfPicture,
+} from './decode.js';
 import type { Size } from './picture.js';
 
 export interface MaskOptions {
@@ -50,8 +58,7 @@ export function maskStatistics(data: Float32Array): Pick<Mask, 'painted' | 'allW
  */
 export async function readMask(path: string, options: MaskOptions = {}): Promise<Mask> {
   const { fit = 'crop', picture } = options;
-  if (!FITS.includes(fit))
-    throw new InputError(`no such fit: ${fit} — fit — choose one of ${FITS.join(', ')}`);
+  checkFit(fit);
   const size = options.size === undefined ? null : checkSize(options.size);
   const warning = picture ? compareSizes(path, await sizeOfPicture(path), picture) : null;
   try {

@@ -49,15 +49,20 @@ export function asFloat(picture: RgbPicture): FloatPicture {
   return { data: toFloat(picture.data), width: picture.width, height: picture.height };
 }
 
+const colours = new Map<string, [number, number, number]>();
+
 /**
  * Reads a colour as CSS writes it: `#ffdfbf`, `white`, `rgb(1,2,3)`.
  * @returns red, green and blue, 0…255
  * @throws InputError when it is no colour
  */
 export async function parseColour(text: string): Promise<[number, number, number]> {
+  const known = colours.get(text); // datasets ask for the same one for each picture
+  if (known) return known;
   try {
     const pixel = sharp({ create: { width: 1, height: 1, channels: 3, background: text } });
     const [r, g, b] = await pixel.raw().toBuffer();
+    colours.set(text, [r, g, b]);
     return [r, g, b];
   } catch {
     throw new InputError(`no such colour: ${text} — background — write it as #rrggbb or by name`);

@@ -94,6 +94,12 @@ describe('openDataset', () => {
     expect(first(pictureAt(await openDataset(dir, options), 0))).toEqual([1, 2, 3]);
   });
 
+  it('refuses options that make no sense before it looks at pictures', async () => {
+    const dir = await mixed('options');
+    await expect(openDataset(dir, { background: 'nocolour' })).rejects.toThrow(/no such colour: nocolour/);
+    await expect(openDataset(dir, { fit: 'cover' as 'crop' })).rejects.toThrow(/crop, pad, stretch/);
+  });
+
   it('refuses sizes that are impossible or would not fit in memory', async () => {
     const dir = await write(join(root, 'sizes'), { 'a.png': await png('#fff') });
     for (const size of [0, -1, 1.5, Number.NaN, 100_000])
