@@ -43,7 +43,7 @@ const Info = z.object({
 const Metadata = z.object({ categories: z.record(z.string(), z.array(z.string())) });
 const Manifest = z.object({ version: z.string() });
 
-/** @param from folders in which to look for the packages, besides Sumi's own */
+/** @param from folders to look for the packages from, instead of Sumi's and the working one */
 export function loadEmoji(labels: readonly string[], from?: readonly string[]): StyleSource[] {
   const missing = labels.map((label) => SETS[label]).filter((name) => !file(name, 'info.json', from));
   if (missing.length > 0) throw missingPackages('emoji', missing);

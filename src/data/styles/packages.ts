@@ -4,9 +4,17 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { InputError } from '../../errors.js';
 
-/** Looks where Sumi is installed, then where the user works (Sumi may be installed globally). */
-export function requirePackageFile(file: string, from: readonly string[] = [process.cwd()]): unknown | null {
-  const places = [import.meta.url, ...from.map((folder) => join(folder, 'package.json'))];
+/**
+ * Loads a CommonJS or JSON file of a package.
+ * @param from folders to look from; default where Sumi is installed, then where the user works (Sumi may be
+ *   installed globally)
+ * @returns null when there is no such package or file
+ */
+export function requirePackageFile(file: string, from?: readonly string[]): unknown | null {
+  const places = from?.map((folder) => join(folder, 'package.json')) ?? [
+    import.meta.url,
+    join(process.cwd(), 'package.json'),
+  ];
   for (const place of places) {
     try {
       return createRequire(place)(file) as unknown;
