@@ -9,7 +9,7 @@ import { InputError } from '../errors.js';
 import { TIMESTEP_SPACINGS } from './timesteps.js';
 
 /** The version of diffusers whose behaviour the schedulers were checked against. */
-export const DIFFUSERS_VERSION = '0.42.0';
+export const DIFFUSERS_VERSION = '0.42.1';
 
 const fraction = z.number().gt(0).lt(1);
 
@@ -54,11 +54,48 @@ export const ddimConfig = z.looseObject({
   timestep_spacing: spacing('leading'),
 });
 
+const karras = {
+  use_karras_sigmas: z.boolean().default(false),
+  use_exponential_sigmas: z.literal(false).default(false),
+  use_beta_sigmas: z.literal(false).default(false),
+  final_sigmas_type: z.enum(['zero', 'sigma_min']).default('zero'),
+};
+
+export const eulerConfig = z.looseObject({
+  ...noiseSchedule,
+  ...karras,
+  interpolation_type: z.literal('linear').default('linear'),
+  sigma_min: z.number().gt(0).optional(),
+  sigma_max: z.number().gt(0).optional(),
+  timestep_spacing: spacing('linspace'),
+  timestep_type: z.literal('discrete').default('discrete'),
+});
+
+export const dpmSolverConfig = z.looseObject({
+  ...noiseSchedule,
+  ...thresholding,
+  ...karras,
+  solver_order: z.int().min(1).max(2).default(2),
+  algorithm_type: z.literal('dpmsolver++').default('dpmsolver++'),
+  solver_type: z.enum(['midpoint', 'heun']).default('midpoint'),
+  lower_order_final: z.boolean().default(true),
+  euler_at_final: z.boolean().default(false),
+  use_lu_lambdas: z.literal(false).default(false),
+  use_flow_sigmas: z.literal(false).default(false),
+  lambda_min_clipped: z.number().optional(),
+  timestep_spacing: spacing('linspace'),
+});
+
 export type DDPMConfig = z.infer<typeof ddpmConfig>;
 export type DDIMConfig = z.infer<typeof ddimConfig>;
+export type EulerConfig = z.infer<typeof eulerConfig>;
+export type DPMSolverConfig = z.infer<typeof dpmSolverConfig>;
+
+/** What diffusers writes for an option that is off: null, or -Infinity, which is not JSON and so is never kept. */
+const isOff = (value: unknown) => value === null || value === -Infinity;
 
 /**
- * Fills in defaults and checks every value. A key that is null counts as absent, as older configs write it.
+ * Fills in defaults and checks every value. A key that is null (or -Infinity) counts as absent.
  * @throws InputError naming the scheduler, the key and what is wrong with it
  */
 export function parseConfig<S extends z.ZodType>(schema: S, config: unknown, className: string): z.output<S> {
@@ -66,7 +103,7 @@ export function parseConfig<S extends z.ZodType>(schema: S, config: unknown, cla
     throw new InputError(
       `config is not an object — ${className} — give the content of scheduler_config.json`,
     );
-  const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== null));
+  const given = Object.fromEntries(Object.entries(config).filter(([, value]) => !isOff(value)));
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
   const { path, message } = parsed.error.issues[0];

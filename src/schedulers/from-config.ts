@@ -2,15 +2,35 @@
 import { InputError } from '../errors.js';
 import { DDIMScheduler } from './ddim.js';
 import { DDPMScheduler } from './ddpm.js';
+import { DPMSolverMultistepScheduler } from './dpmsolver.js';
+import { EulerDiscreteScheduler } from './euler.js';
 import type { Scheduler } from './types.js';
 
 /** Schedulers by the short name of the command line. */
 export const SCHEDULERS = {
   ddpm: DDPMScheduler,
   ddim: DDIMScheduler,
+  euler: EulerDiscreteScheduler,
+  dpmsolver: DPMSolverMultistepScheduler,
 } as const;
 export type SchedulerName = keyof typeof SCHEDULERS;
 export const SCHEDULER_NAMES = Object.keys(SCHEDULERS) as SchedulerName[];
+
+/**
+ * Reads the text of scheduler_config.json. Python writes `-Infinity` and `NaN` into it, which are not JSON (every
+ * DPMSolverMultistepScheduler's config has one); they become null, which counts as absent.
+ * @throws InputError when the text is not JSON otherwise
+ */
+export function parseSchedulerConfig(text: string): unknown {
+  const json = text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (token) =>
+    token[0] === '"' ? token : 'null',
+  );
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    throw new InputError(`not JSON (${(error as Error).message}) — scheduler_config.json — write it anew`);
+  }
+}
 
 /**
  * The scheduler that a config names, or another one with the same noise schedule.

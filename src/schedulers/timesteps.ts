@@ -69,6 +69,14 @@ export function checkTimestep(timestep: number, numTrainTimesteps: number): void
     );
 }
 
+/** @throws InputError unless `timestep`, which may be fractional, is within the schedule */
+export function checkTimestepRange(timestep: number, numTrainTimesteps: number): void {
+  if (!(timestep >= 0 && timestep <= numTrainTimesteps - 1))
+    throw new InputError(
+      `timestep ${timestep} is outside the schedule — scheduler — give a number from 0 to ${numTrainTimesteps - 1}`,
+    );
+}
+
 /** The i-th of `n` equally spaced numbers from 0 to `end`, both included. */
 export function linspaceAt(end: number, n: number, i: number): number {
   if (n === 1) return 0;

@@ -5,6 +5,7 @@ import { Random } from '../../src/random.js';
 import {
   DDIMScheduler,
   DDPMScheduler,
+  parseSchedulerConfig,
   SCHEDULER_NAMES,
   type Scheduler,
   schedulerFromConfig,
@@ -12,13 +13,20 @@ import {
 
 const point = Float32Array.from([0.5, -0.9, 0.1, 0.7]);
 
+/** ᾱ at a timestep, which Euler may put between two (linear in σ). */
+function alphaProdAt({ alphasCumprod }: Scheduler, t: number): number {
+  const sigma = (at: number) => Math.sqrt(1 / alphasCumprod[at] - 1);
+  const low = Math.floor(t);
+  return 1 / ((sigma(low) + (t - low) * (sigma(Math.ceil(t)) - sigma(low))) ** 2 + 1);
+}
+
 /** Samples with the model that is right when the data set is one picture: its ε points away from that picture. */
 function sampleWithPerfectModel(scheduler: Scheduler, seed: number, eta = 0): Float32Array {
   const random = new Random(seed);
   let sample: Float32Array = random.normal(4).map((v) => v * scheduler.initNoiseSigma);
   for (const t of scheduler.timesteps) {
     const seen = scheduler.scaleModelInput(sample, t);
-    const alphaProd = scheduler.alphasCumprod[t];
+    const alphaProd = alphaProdAt(scheduler, t);
     const epsilon = convertPrediction(point, seen, alphaProd, 'sample', scheduler.config.prediction_type);
     sample = scheduler.step(epsilon, t, sample, { eta, noise: () => random.normal(4) }).prevSample;
   }
@@ -210,6 +218,104 @@ describe('DDIMScheduler', () => {
     const scheduler = new DDIMScheduler({ steps_offset: 1 });
     expect(() => scheduler.setTimesteps(1000)).toThrow(/steps_offset/);
     expect(() => scheduler.setTimesteps(50)).not.toThrow();
+  });
+});
+
+describe.each(['euler', 'dpmsolver'])('%s', (name) => {
+  const run = (scheduler: Scheduler) => {
+    let sample: Float32Array = point;
+    for (const t of scheduler.timesteps) {
+      const seen = scheduler.scaleModelInput(sample, t);
+      sample = scheduler.step(seen.map(Math.sin), t, sample).prevSample;
+    }
+    return [...sample];
+  };
+
+  it('gives the same run again, without and with setTimesteps in between', () => {
+    const scheduler = schedulerFromConfig({}, name);
+    scheduler.setTimesteps(8);
+    const first = run(scheduler);
+    expect(run(scheduler)).toEqual(first);
+    scheduler.setTimesteps(8);
+    expect(run(scheduler)).toEqual(first);
+  });
+
+  it('takes as many steps as there are timesteps without a NaN', () => {
+    for (const use_karras_sigmas of [false, true]) {
+      const scheduler = schedulerFromConfig({ num_train_timesteps: 60, use_karras_sigmas }, name);
+      scheduler.setTimesteps(60);
+      expect(scheduler.timesteps.length).toBe(60);
+      expect(run(scheduler).every(Number.isFinite)).toBe(true);
+    }
+  });
+
+  it('starts in the middle, at the noise level of addNoise', () => {
+    const scheduler = schedulerFromConfig({}, name);
+    scheduler.setTimesteps(20);
+    const start = scheduler.timesteps[12];
+    let sample: Float32Array = scheduler.addNoise(point, Float32Array.from([1, -2, 0.5, 0]), start);
+    for (const t of scheduler.timesteps.slice(12)) {
+      const seen = scheduler.scaleModelInput(sample, t);
+      const epsilon = convertPrediction(point, seen, alphaProdAt(scheduler, t), 'sample', 'epsilon');
+      sample = scheduler.step(epsilon, t, sample).prevSample;
+    }
+    sample.forEach((v, i) => {
+      expect(v).toBeCloseTo(point[i], 4);
+    });
+  });
+
+  it('refuses what it does not support, naming the key', () => {
+    for (const key of ['use_beta_sigmas', 'use_exponential_sigmas'])
+      expect(() => schedulerFromConfig({ [key]: true }, name)).toThrow(new RegExp(key));
+    const scheduler = schedulerFromConfig({ use_karras_sigmas: true }, name);
+    expect(() => scheduler.setTimesteps([900, 10])).toThrow(/use_karras_sigmas/);
+  });
+});
+
+describe('DPMSolverMultistepScheduler', () => {
+  it('is of second order: twice the steps, a quarter of the error', () => {
+    // A data set of N(0, s²): the best model is known, and so is the exact path, x proportional to the
+    // standard deviation of x_t.
+    const s = 0.5;
+    const deviation = (alphaProd: number) => Math.sqrt(alphaProd * s ** 2 + 1 - alphaProd);
+    const error = (solver_order: number, steps: number) => {
+      const config = { prediction_type: 'sample', final_sigmas_type: 'sigma_min', lower_order_final: false };
+      const scheduler = schedulerFromConfig({ ...config, solver_order }, 'dpmsolver');
+      scheduler.setTimesteps(steps);
+      const alphas = scheduler.alphasCumprod;
+      const start = deviation(alphas[scheduler.timesteps[0]]);
+      let sample: Float32Array = Float32Array.of(start);
+      for (const t of scheduler.timesteps) {
+        const denoised = sample.map((x) => (Math.sqrt(alphas[t]) * s ** 2 * x) / deviation(alphas[t]) ** 2);
+        sample = scheduler.step(denoised, t, sample).prevSample;
+      }
+      return Math.abs(sample[0] - deviation(alphas[0]));
+    };
+    expect(error(1, 100) / error(1, 200)).toBeGreaterThan(1.7);
+    expect(error(2, 100) / error(2, 200)).toBeGreaterThan(3);
+    expect(error(2, 100)).toBeLessThan(error(1, 100));
+  });
+
+  it('reads -Infinity for lambda_min_clipped, as diffusers writes it, and writes nothing that is not JSON', () => {
+    const scheduler = schedulerFromConfig({ lambda_min_clipped: -Infinity }, 'dpmsolver');
+    expect(Object.keys(scheduler.toConfig())).not.toContain('lambda_min_clipped');
+  });
+});
+
+describe('parseSchedulerConfig', () => {
+  it('reads the Infinity that Python writes, outside strings only', () => {
+    const text =
+      '{"lambda_min_clipped": -Infinity, "a": NaN, "note": "Infinity \\" -Infinity", "beta_start": 0.001}';
+    expect(parseSchedulerConfig(text)).toEqual({
+      lambda_min_clipped: null,
+      a: null,
+      note: 'Infinity " -Infinity',
+      beta_start: 0.001,
+    });
+  });
+
+  it('refuses what is not JSON', () => {
+    expect(() => parseSchedulerConfig('{beta_start: 1}')).toThrow(InputError);
   });
 });
 
