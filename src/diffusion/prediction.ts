@@ -79,5 +79,7 @@ export function convertPrediction(
       `prediction of ${output.length} values for a sample of ${sample.length} — convertPrediction — give equal shapes`,
     );
   const c = conversionCoefficients(from, to, alphaProd);
-  return output.map((v, i) => c.output * v + c.sample * sample[i]);
+  const out = new Float32Array(output.length);
+  for (let i = 0; i < out.length; i++) out[i] = c.output * output[i] + c.sample * sample[i];
+  return out;
 }

@@ -3,13 +3,10 @@ import type { StepOptions } from './types.js';
 
 /** Σ coefficient·array: every scheduler's step is made of these. Sums are float64, rounded once at the end. */
 export function combine(...terms: [coefficient: number, values: Float32Array][]): Float32Array {
-  const out = new Float32Array(terms[0][1].length);
-  for (let i = 0; i < out.length; i++) {
-    let sum = 0;
-    for (const [coefficient, values] of terms) sum += coefficient * values[i];
-    out[i] = sum;
-  }
-  return out;
+  const sum = new Float64Array(terms[0][1].length);
+  for (const [coefficient, values] of terms)
+    for (let i = 0; i < sum.length; i++) sum[i] += coefficient * values[i];
+  return new Float32Array(sum);
 }
 
 /** @throws InputError when a model's output does not have the sample's size */

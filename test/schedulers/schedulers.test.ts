@@ -21,14 +21,14 @@ function alphaProdAt({ alphasCumprod }: Scheduler, t: number): number {
 }
 
 /** Samples with the model that is right when the data set is one picture: its ε points away from that picture. */
-function sampleWithPerfectModel(scheduler: Scheduler, seed: number, eta = 0): Float32Array {
+function sampleWithPerfectModel(scheduler: Scheduler, seed: number): Float32Array {
   const random = new Random(seed);
   let sample: Float32Array = random.normal(4).map((v) => v * scheduler.initNoiseSigma);
   for (const t of scheduler.timesteps) {
     const seen = scheduler.scaleModelInput(sample, t);
     const alphaProd = alphaProdAt(scheduler, t);
     const epsilon = convertPrediction(point, seen, alphaProd, 'sample', scheduler.config.prediction_type);
-    sample = scheduler.step(epsilon, t, sample, { eta, noise: () => random.normal(4) }).prevSample;
+    sample = scheduler.step(epsilon, t, sample, { noise: () => random.normal(4) }).prevSample;
   }
   return sample;
 }
