@@ -106,15 +106,14 @@ export function linear<T extends Tensor>(x: T, w: Tensor2D, b: Tensor1D | null):
 export function silu<T extends Tensor>(x: T): T {
   const op = tf.customGrad((input, save) => {
     const a = input as Tensor;
-    (save as (t: Tensor[]) => void)([a]);
     const value = tracing() ? run<Tensor>(fused.silu, { x: a }, {}) : tf.mul(a, tf.sigmoid(a));
+    (save as (t: Tensor[]) => void)([a, value]);
     return {
       value,
       gradFunc: (dy: Tensor, saved: Tensor[]) => {
-        const s = tf.sigmoid(saved[0]);
-        // d(xσ)/dx = σ + xσ(1-σ) = σ·(1 + x·(1-σ))
-        const slope = tf.mul(s, tf.add(1, tf.mul(saved[0], tf.sub(1, s))));
-        return tf.mul(dy, slope);
+        const [u, y] = saved;
+        // d(uσ)/du = σ + uσ(1-σ) = y + σ·(1-y)
+        return tf.mul(dy, tf.add(y, tf.mul(tf.sigmoid(u), tf.sub(1, y))));
       },
     };
   });
@@ -136,31 +135,38 @@ export function groupNorm<T extends Tensor>(
 ): T {
   const c = x.shape[x.shape.length - 1];
   const n = x.shape[0];
-  const grouped = [n, -1, groups, c / groups];
+  const pixels = x.size / (n * c);
+  const perGroup = (t: Tensor) => tf.mean(tf.reshape(t, [n, groups, c / groups]), 2, true); // [N, G, 1]
+  const perChannel = (t: Tensor) => tf.reshape(tf.tile(t, [1, 1, c / groups]), [n, 1, c]); // [N, 1, C]
+  /** The centred input and, for each channel, one over its group's standard deviation. */
   const normalize = (a: Tensor) => {
-    const g = tf.reshape(a, grouped);
-    const mean = tf.mean(g, [1, 3], true);
-    const centred = tf.sub(g, mean);
-    const rstd = tf.rsqrt(tf.add(tf.mean(tf.square(centred), [1, 3], true), eps));
-    return { xhat: tf.mul(centred, rstd), rstd };
+    const flat = tf.reshape(a, [n, pixels, c]);
+    const centred = tf.sub(flat, perChannel(perGroup(tf.mean(flat, 1)))); // [N, P, C]
+    const variance = perGroup(tf.mean(tf.square(centred), 1));
+    return { centred, rstd: perChannel(tf.rsqrt(tf.add(variance, eps))) };
   };
   const op = tf.customGrad((input, scale, shift, save) => {
     const [a, g, b] = [input, scale, shift] as Tensor[];
     (save as (t: Tensor[]) => void)([a, g]);
-    const value = tracing()
-      ? run<Tensor>(fused.groupNorm, { x: a, gamma: g, beta: b }, { groups, eps })
-      : tf.add(tf.mul(tf.reshape(normalize(a).xhat, x.shape), g), b);
+    const plain = () => {
+      const { centred, rstd } = normalize(a);
+      return tf.reshape(tf.add(tf.mul(centred, tf.mul(rstd, g)), b), x.shape);
+    };
     return {
-      value,
+      value: tracing() ? run<Tensor>(fused.groupNorm, { x: a, gamma: g, beta: b }, { groups, eps }) : plain(),
       gradFunc: (dy: Tensor, saved: Tensor[]) => {
-        const { xhat, rstd } = normalize(saved[0]);
-        const dxhat = tf.reshape(tf.mul(dy, saved[1]), grouped);
-        const m1 = tf.mean(dxhat, [1, 3], true);
-        const m2 = tf.mean(tf.mul(dxhat, xhat), [1, 3], true);
-        const dx = tf.mul(rstd, tf.sub(tf.sub(dxhat, m1), tf.mul(xhat, m2)));
-        const flatDy = tf.reshape(dy, [n, -1, c]);
-        const flatXhat = tf.reshape(xhat, [n, -1, c]);
-        return [tf.reshape(dx, x.shape), tf.sum(tf.mul(flatDy, flatXhat), [0, 1]), tf.sum(flatDy, [0, 1])];
+        const { centred, rstd } = normalize(saved[0]);
+        const flat = tf.reshape(dy, [n, pixels, c]);
+        // Everything but three passes over the pixels is done on sums per channel, [N, 1, C].
+        const sum = tf.sum(flat, 1, true);
+        const dot = tf.mul(tf.sum(tf.mul(flat, centred), 1, true), rstd); // Σ dy·x̂
+        const weighted = tf.mul(rstd, saved[1]);
+        const m1 = perChannel(perGroup(tf.div(tf.mul(sum, saved[1]), pixels)));
+        const m2 = perChannel(perGroup(tf.div(tf.mul(dot, saved[1]), pixels)));
+        // dx = σ⁻¹·(γ·dy - mean(γ·dy) - x̂·mean(γ·dy·x̂))
+        const slope = tf.mul(tf.square(rstd), m2);
+        const dx = tf.sub(tf.sub(tf.mul(flat, weighted), tf.mul(centred, slope)), tf.mul(rstd, m1));
+        return [tf.reshape(dx, x.shape), tf.sum(dot, [0, 1]), tf.sum(sum, [0, 1])];
       },
     };
   });

@@ -63,6 +63,28 @@ export class Lowering {
     return outputs;
   }
 
+  /**
+   * Makes a tensor the model's output `final`. A node's result is renamed, which costs nothing; what is an input, a
+   * constant or already an output is copied.
+   */
+  output(name: string, final: string): void {
+    const at = this.nodes.findIndex((n) => n.outputs.includes(name));
+    if (at < 0 || name.endsWith(':out')) {
+      this.nodes.push({ op: 'Identity', domain: '', inputs: [name], outputs: [final], attrs: {} });
+      return;
+    }
+    const renamed = (names: readonly string[]) => names.map((n) => (n === name ? final : n));
+    this.nodes.forEach((node, i) => {
+      const touched = node.inputs.includes(name) || node.outputs.includes(name);
+      if (touched) this.nodes[i] = { ...node, inputs: renamed(node.inputs), outputs: renamed(node.outputs) };
+    });
+    for (const held of this.physical.values()) {
+      held.forEach((p, i) => {
+        if (p.name === name) held[i] = { ...p, name: final };
+      });
+    }
+  }
+
   initializer(type: ElementName, shape: readonly number[], data: Initializer['data']): string {
     const small = data.length <= 64;
     const key = small ? `${type}[${shape}]${Array.from(data as ArrayLike<number | bigint>).join()}` : '';

@@ -82,7 +82,7 @@ const conv2dInput: Lower = (l, node) => {
   l.bind(node.outputs[0], made, NCHW);
 };
 
-/** The input with the convolution's zeros around it. */
+/** The input, channels and samples first, with the convolution's zeros around it. */
 function padded(l: Lowering, x: string, g: Geometry, extraRows: number): string {
   const { top, left, bottom, right } = g.padInfo;
   if (!top && !left && !bottom && !right && !extraRows) return x;
@@ -90,7 +90,8 @@ function padded(l: Lowering, x: string, g: Geometry, extraRows: number): string 
 }
 
 /**
- * Gradient of the filter, one product per filter tap: dW[tap] = Σₙ dy[n]·x[n, shifted by tap]ᵀ.
+ * Gradient of the filter, one product per filter tap: dW[tap] = dy·(x shifted by tap)ᵀ over all pixels of all
+ * samples. Both are held channels-outermost, [C, N, pixels], so that a product sums over the whole batch at once.
  *
  * With stride 1, dy is laid on the padded picture's grid (same row length, zeros in the extra columns), so that
  * every tap's view of x is one contiguous run of its flat rows: shifts are plain slices.
@@ -101,49 +102,44 @@ const conv2dFilter: Lower = (l, node) => {
   const g = convInfo(l.value(x).shape, l.value(out).shape, node.attrs);
   const { batchSize: n, inChannels: ci, outChannels: co, outHeight: oh, outWidth: ow } = g;
   const [kh, kw] = [g.filterHeight, g.filterWidth];
-  const source = l.as(x, NCHW).name;
-  const grad = l.as(dy, NCHW).name;
-  const taps: string[] = [];
   const width = g.inWidth + g.padInfo.left + g.padInfo.right;
   const height = g.inHeight + g.padInfo.top + g.padInfo.bottom;
   const unit = g.strideHeight === 1 && g.strideWidth === 1 && g.dilationHeight === 1 && g.dilationWidth === 1;
-  if (unit && kh * kw > 1) {
-    const flatX = l.reshape(padded(l, source, g, 1), [n, ci, (height + 1) * width]);
+  const flat = unit && kh * kw > 1;
+  const source = padded(l, channelsOutermost(l, x), g, flat ? 1 : 0);
+  const grad = channelsOutermost(l, dy);
+  const taps: string[] = [];
+  if (flat) {
+    const flatX = l.reshape(source, [ci, n, (height + 1) * width]);
     const wide = width === ow ? grad : l.emit('Pad', [grad, l.ints([0, 0, 0, 0, 0, 0, 0, width - ow])]);
-    const flatDy = l.reshape(wide, [n, co, oh * width]);
-    for (let i = 0; i < kh; i++) {
-      for (let j = 0; j < kw; j++) {
-        const start = i * width + j;
-        const view = l.emit('Slice', [flatX, l.ints([start]), l.ints([start + oh * width]), l.ints([2])]);
-        taps.push(product(l, flatDy, view, false, true));
-      }
+    const rows = l.reshape(wide, [co, n * oh * width]);
+    for (let start = 0; start < kh * width; start++) {
+      if (start % width >= kw) continue;
+      const view = l.emit('Slice', [flatX, l.ints([start]), l.ints([start + oh * width]), l.ints([2])]);
+      taps.push(product(l, rows, l.reshape(view, [ci, n * oh * width]), false, true));
     }
   } else {
-    const whole = padded(l, source, g, 0);
-    const flatDy = l.reshape(grad, [n, co, oh * ow]);
+    const rows = l.reshape(grad, [co, n * oh * ow]);
     for (let i = 0; i < kh; i++) {
       for (let j = 0; j < kw; j++) {
         const [top, left] = [i * g.dilationHeight, j * g.dilationWidth];
         const [bottom, right] = [top + (oh - 1) * g.strideHeight + 1, left + (ow - 1) * g.strideWidth + 1];
-        const view =
-          bottom - top === height && right - left === width && g.strideHeight === 1 && g.strideWidth === 1
-            ? whole
-            : l.emit('Slice', [
-                whole,
-                l.ints([top, left]),
-                l.ints([bottom, right]),
-                l.ints([2, 3]),
-                l.ints(strides(g)),
-              ]);
-        taps.push(product(l, flatDy, l.reshape(view, [n, ci, oh * ow]), false, true));
+        const whole = bottom - top === height && right - left === width && unit;
+        const bounds = [l.ints([top, left]), l.ints([bottom, right]), l.ints([2, 3]), l.ints(strides(g))];
+        const view = whole ? source : l.emit('Slice', [source, ...bounds]);
+        taps.push(product(l, rows, l.reshape(view, [ci, n * oh * ow]), false, true));
       }
     }
   }
-  // [N, O, taps·I] → [O, taps·I] = [O, kh, kw, I]
-  const all = taps.length === 1 ? taps[0] : l.emit('Concat', taps, { axis: 2 });
-  const summed = n === 1 ? all : l.emit('ReduceSum', [all, l.ints([0])], { keepdims: 0 });
-  l.bind(out, l.reshape(summed, [co, kh, kw, ci]), [3, 0, 1, 2]);
+  // [O, taps·I] = [O, kh, kw, I]
+  const all = taps.length === 1 ? taps[0] : l.emit('Concat', taps, { axis: 1 });
+  l.bind(out, l.reshape(all, [co, kh, kw, ci]), [3, 0, 1, 2]);
 };
+
+/** An [N, H, W, C] value held as C, N, H, W. */
+function channelsOutermost(l: Lowering, id: number): string {
+  return l.as(id, [3, 0, 1, 2]).name;
+}
 
 function poolAttrs(g: Geometry): Record<string, readonly number[]> {
   return {

@@ -39,9 +39,9 @@ export function lower(graph: Graph, metadata?: Readonly<Record<string, string>>)
   }
   const outputs: ValueInfo[] = Object.entries(graph.outputs).map(([name, id]) => {
     const { shape, dtype } = l.value(id);
-    const held = l.plain(id).name;
-    l.nodes.push({ op: 'Identity', domain: '', inputs: [held], outputs: [`${name}:out`], attrs: {} });
-    return { name: `${name}:out`, shape, type: dtype };
+    const final = `${name}:out`;
+    l.output(l.plain(id).name, final);
+    return { name: final, shape, type: dtype };
   });
   return { nodes: l.nodes, initializers: l.initializers, inputs, outputs, metadata };
 }
