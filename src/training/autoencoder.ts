@@ -10,9 +10,10 @@ import {
 } from '../autoencoder/index.js';
 import { type Batches, type Dataset, floatPictures } from '../data/index.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
-import { type ParamSpec, type Params, viewParams } from '../engine/params.js';
+import type { Params } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { type Scalar, type Tensor, type Tensor4D, tf } from '../engine/tf.js';
+import { asConstants } from '../pipelines/denoise.js';
 import type { Random } from '../random.js';
 import type { LossFunction } from './step.js';
 
@@ -82,14 +83,6 @@ export function latentShape(
 ): [number, number, number, number] {
   const side = size / downscale(config);
   return [n, side, side, config.latent_channels];
-}
-
-/** Weights as the constants of a compiled function. */
-export function asConstants(specs: readonly ParamSpec[], flat: Float32Array): Record<string, Feed> {
-  const views = viewParams(specs, flat);
-  return Object.fromEntries(
-    specs.map(({ name, shape }) => [name, { data: views[name], shape, dtype: 'float32' as const }]),
-  );
 }
 
 /** Pictures through encoder and decoder (the mean of the latents, no noise), for sample sheets. */

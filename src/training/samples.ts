@@ -1,10 +1,30 @@
 /** Sample sheets during training: always the same seeds, so that the sheets of a run can be compared. */
-import type { Engine } from '../engine/engines.js';
+import { contactSheet, writePng } from '../image/index.js';
+import { DiffusionPipeline, type PipelineOptions } from '../pipelines/index.js';
 
-/** Writes a sheet of pictures drawn by a checkpoint: a row for each label, or 16 pictures without labels. */
+const PER_LABEL = 4;
+const MOST = 32;
+
+/** Writes a sheet of pictures drawn by a checkpoint: some of each label, or 8 pictures without labels. */
 export async function sampleSheet(
-  _model: string,
-  _path: string,
-  _labels: readonly string[],
-  _options: { engine?: Engine; threads?: number },
-): Promise<void> {}
+  model: string,
+  path: string,
+  labels: readonly string[],
+  options: PipelineOptions & { signal?: AbortSignal },
+): Promise<void> {
+  const pipeline = await DiffusionPipeline.fromPretrained(model, options);
+  try {
+    const shown = labels
+      .slice(0, MOST / PER_LABEL)
+      .flatMap((label) => new Array<string>(PER_LABEL).fill(label));
+    const pictures = await pipeline.generate({
+      count: shown.length || 8,
+      label: shown.length > 0 ? shown : undefined,
+      steps: 20,
+      seed: 0,
+    });
+    await writePng(path, await contactSheet(pictures, { columns: 2 * PER_LABEL }));
+  } finally {
+    await pipeline.dispose();
+  }
+}

@@ -1,0 +1,154 @@
+/** The network as a denoiser of one picture, and the loop that denoises it step by step. */
+import { Compiled, type CompileOptions } from '../engine/compile.js';
+import { type ParamSpec, type Params, viewParams } from '../engine/params.js';
+import type { Feed } from '../engine/session.js';
+import type { Tensor, Tensor1D, Tensor4D } from '../engine/tf.js';
+import { RunError } from '../errors.js';
+import type { Scheduler } from '../schedulers/index.js';
+import { isClassConditional, type UNet2DConfig, unet2d } from '../unet/index.js';
+
+/** Weights, or some of them, as the constants of a compiled function. */
+export function asConstants(
+  specs: readonly ParamSpec[],
+  flat: Float32Array,
+  wanted: (name: string) => boolean = () => true,
+): Record<string, Feed> {
+  const views = viewParams(specs, flat);
+  const chosen = specs.filter(({ name }) => wanted(name));
+  return Object.fromEntries(
+    chosen.map(({ name, shape }) => [name, { data: views[name], shape, dtype: 'float32' as const }]),
+  );
+}
+
+/** What the network is told of a picture besides the noise. */
+export interface Condition {
+  /** Class index; null for a network without classes. */
+  readonly label: number | null;
+  /** Class of the unconditional pass of guidance; null: no guidance. */
+  readonly nullLabel: number | null;
+  /** Weight of guidance (Ho & Salimans 2022): 1 is the plain conditional prediction. */
+  readonly guidanceScale: number;
+}
+
+/**
+ * Predicts the model's output for one sample at a timestep. The network always sees one picture (two rows under
+ * guidance: with its label and without), so a picture's bytes cannot depend on what is drawn beside it.
+ */
+export class Denoiser {
+  private readonly compiled: Compiled;
+
+  constructor(
+    readonly config: UNet2DConfig,
+    specs: readonly ParamSpec[],
+    params: Float32Array,
+    options: CompileOptions = {},
+  ) {
+    const fn = ({ sample, timesteps, labels, ...weights }: Record<string, Tensor>) => ({
+      output: unet2d(
+        config,
+        weights as Params,
+        sample as Tensor4D,
+        timesteps as Tensor1D,
+        labels as Tensor1D | undefined,
+      ),
+    });
+    this.compiled = new Compiled(fn, { name: 'denoiser', ...options, constants: asConstants(specs, params) });
+  }
+
+  /**
+   * @param sample [height, width, in_channels], already scaled as the scheduler wants (scaleModelInput)
+   * @param size height and width of the sample
+   * @returns the prediction (ε, x_0 or v, as the model was trained), in the sample's shape
+   */
+  async predict(
+    sample: Float32Array,
+    size: readonly [number, number],
+    timestep: number,
+    { label, nullLabel, guidanceScale }: Condition,
+  ): Promise<Float32Array> {
+    const classes = isClassConditional(this.config);
+    const guided = classes && nullLabel !== null && guidanceScale !== 1 && label !== nullLabel;
+    const rows = guided ? 2 : 1;
+    const shape = [rows, ...size, this.config.in_channels];
+    const data = guided ? repeat(sample) : sample;
+    const inputs: Record<string, Feed> = {
+      sample: { data, shape, dtype: 'float32' },
+      timesteps: { data: new Float32Array(rows).fill(timestep), shape: [rows], dtype: 'float32' },
+    };
+    if (classes) {
+      const labels = Int32Array.of(label ?? 0, nullLabel ?? 0).subarray(0, rows);
+      inputs.labels = { data: labels, shape: [rows], dtype: 'int32' };
+    }
+    const output = (await this.compiled.run(inputs)).output as Float32Array;
+    if (!guided) return output;
+    const n = output.length / 2;
+    const mixed = new Float32Array(n);
+    for (let i = 0; i < n; i++) mixed[i] = output[n + i] + guidanceScale * (output[i] - output[n + i]);
+    return mixed;
+  }
+
+  dispose(): Promise<void> {
+    return this.compiled.dispose();
+  }
+}
+
+function repeat(sample: Float32Array): Float32Array {
+  const twice = new Float32Array(sample.length * 2);
+  twice.set(sample);
+  twice.set(sample, sample.length);
+  return twice;
+}
+
+/** A picture on its way: told after each step. */
+export interface StepEvent {
+  /** From 0. */
+  readonly index: number;
+  readonly timestep: number;
+  readonly sample: Float32Array;
+  /** The picture that the model sees from here, in the model's own space. */
+  readonly predOriginalSample: Float32Array;
+}
+
+export interface DenoiseOptions {
+  readonly denoiser: Denoiser;
+  /** With its timesteps set. */
+  readonly scheduler: Scheduler;
+  /** Noise to start from, already times initNoiseSigma: [height, width, channels]. */
+  readonly sample: Float32Array;
+  readonly size: readonly [number, number];
+  readonly condition: Condition;
+  readonly eta?: number;
+  /** Standard normal noise for a step that wants it, by the step's index. */
+  readonly noise: (index: number) => Float32Array;
+  readonly signal?: AbortSignal;
+  readonly onStep?: (event: StepEvent) => void | Promise<void>;
+}
+
+/**
+ * Visits the scheduler's timesteps, from noise to picture.
+ * @returns the clean sample
+ * @throws RunError when the network's numbers stop being numbers
+ * @throws the signal's reason when it aborts, between steps
+ */
+export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
+  const { denoiser, scheduler, size, condition, eta, noise, signal, onStep } = options;
+  let { sample } = options;
+  for (const [index, timestep] of scheduler.timesteps.entries()) {
+    signal?.throwIfAborted();
+    const input = scheduler.scaleModelInput(sample, timestep);
+    const output = await denoiser.predict(input, size, timestep, condition);
+    const stepped = scheduler.step(output, timestep, sample, { eta, noise: () => noise(index) });
+    sample = stepped.prevSample;
+    await onStep?.({ index, timestep, sample, predOriginalSample: stepped.predOriginalSample });
+  }
+  requireFinite(sample);
+  return sample;
+}
+
+/** @throws RunError when the sample holds NaN or infinity */
+export function requireFinite(sample: Float32Array): void {
+  if (sample.every(Number.isFinite)) return;
+  throw new RunError(
+    'the picture became NaN while denoising — sampling — use more steps, a lower --guidance, or another checkpoint',
+  );
+}

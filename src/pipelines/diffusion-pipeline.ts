@@ -1,0 +1,233 @@
+/** `DiffusionPipeline`: a checkpoint that draws. */
+import type { Engine } from '../engine/engines.js';
+import { requireEngine } from '../engine/engines.js';
+import { sizeOf } from '../engine/params.js';
+import { InputError } from '../errors.js';
+import { type RgbPicture, toBytes } from '../image/index.js';
+import { Random } from '../random.js';
+import { type Scheduler, schedulerFromConfig } from '../schedulers/index.js';
+import { unet2dSpecs } from '../unet/index.js';
+import { type Condition, Denoiser, denoise } from './denoise.js';
+import { Codec, type LoadedModel, loadModel } from './model.js';
+
+export interface PipelineOptions {
+  /** Default 'onnx'. */
+  readonly engine?: Engine;
+  readonly threads?: number;
+}
+
+export interface SamplingOptions {
+  /** Denoising steps; default the model's own. */
+  readonly steps?: number;
+  /** Short or class name of another scheduler with the model's noise schedule. */
+  readonly scheduler?: string;
+  /** DDIM's noise, 0 to 1. */
+  readonly eta?: number;
+  /** Weight of classifier-free guidance; 1: none. Default the model's own. */
+  readonly guidanceScale?: number;
+}
+
+export interface GenerateOptions extends SamplingOptions {
+  /** Default 1. */
+  readonly count?: number;
+  /** Picture i uses seed + i. Default 0. */
+  readonly seed?: number;
+  /**
+   * Label, or several that the pictures take in turn, by name or index. By default a picture's seed chooses one.
+   */
+  readonly label?: string | number | readonly (string | number)[];
+  /** Side or [height, width] of the pictures in pixels; default what the model was trained on. */
+  readonly size?: number | readonly [number, number];
+  readonly signal?: AbortSignal;
+  /** Told after each step of each picture; `preview` decodes what the model sees from there. */
+  readonly onStep?: (progress: StepProgress) => void | Promise<void>;
+  /** Told of each picture when it is done, so that a stopped run keeps what it has. */
+  readonly onPicture?: (picture: GeneratedPicture) => void | Promise<void>;
+}
+
+export interface StepProgress {
+  /** Which picture, from 0. */
+  readonly picture: number;
+  /** Steps done of this picture. */
+  readonly step: number;
+  readonly steps: number;
+  readonly timestep: number;
+  readonly preview: () => Promise<RgbPicture>;
+}
+
+export interface GeneratedPicture extends RgbPicture {
+  readonly seed: number;
+  /** Name of the label; null for a model without labels. */
+  readonly label: string | null;
+}
+
+/** The largest seed: seeds are safe integers, and so are seed + i. */
+const MAX_SEED = 2 ** 52;
+
+/** A checkpoint, opened for drawing. Call `dispose` when done: it holds native sessions. */
+export class DiffusionPipeline {
+  readonly denoiser: Denoiser;
+  readonly codec: Codec;
+
+  private constructor(
+    readonly model: LoadedModel,
+    options: PipelineOptions,
+  ) {
+    const compile = { engine: options.engine, threads: options.threads };
+    this.denoiser = new Denoiser(model.unet, unet2dSpecs(model.unet), model.unetParams, compile);
+    this.codec = new Codec(model.autoencoder, compile);
+  }
+
+  /**
+   * Opens a diffusers pipeline directory, or a model that comes with Sumi by its name.
+   * @throws InputError when there is no such model, it does not fit together, or the engine cannot run here
+   */
+  static async fromPretrained(nameOrDir: string, options: PipelineOptions = {}): Promise<DiffusionPipeline> {
+    if (options.engine) requireEngine(options.engine);
+    return new DiffusionPipeline(await loadModel(nameOrDir), options);
+  }
+
+  get labels(): readonly string[] {
+    return this.model.labels;
+  }
+
+  /** Height and width of the pictures that the model was trained on. */
+  get pictureSize(): [number, number] {
+    const size = this.model.unet.sample_size ?? 32;
+    const [h, w] = typeof size === 'number' ? [size, size] : size;
+    return [h * this.codec.reduction, w * this.codec.reduction];
+  }
+
+  /** A fresh scheduler of the model, with its timesteps set. @throws InputError for an unknown name or bad steps */
+  scheduler({ scheduler, steps }: SamplingOptions): Scheduler {
+    const made = schedulerFromConfig(this.model.scheduler, scheduler ?? this.model.defaults.scheduler);
+    made.setTimesteps(steps ?? this.model.defaults.steps);
+    return made;
+  }
+
+  /** Index of a label given by name or index. @throws InputError naming the labels there are */
+  labelIndex(label: string | number): number {
+    const { labels, unet } = this.model;
+    if (labels.length === 0)
+      throw new InputError(`the model has no labels — --label ${label} — leave it out`);
+    const byName = labels.indexOf(String(label));
+    if (byName >= 0) return byName;
+    const index = Number(label);
+    if (
+      Number.isInteger(index) &&
+      index >= 0 &&
+      index < (unet.num_class_embeds ?? 0) &&
+      String(label).trim() !== ''
+    ) {
+      return index;
+    }
+    throw new InputError(`the label ${label} is unknown — --label — use one of ${labels.join(', ')}`);
+  }
+
+  /** What the network is told for a picture of this seed. */
+  condition(
+    seed: number,
+    label: string | number | undefined,
+    guidanceScale?: number,
+  ): Condition & { name: string | null } {
+    const { labels, nullLabel, unet, defaults } = this.model;
+    const scale = guidanceScale ?? (nullLabel === null ? 1 : defaults.guidanceScale);
+    if (!Number.isFinite(scale) || scale < 0) {
+      throw new InputError(
+        `guidance of ${scale} is not possible — --guidance — give a number from 0; 1 is none`,
+      );
+    }
+    if (scale !== 1 && nullLabel === null) {
+      throw new InputError(
+        'the model was not trained for guidance — --guidance — leave it out, or train with labels and label_dropout',
+      );
+    }
+    if (unet.num_class_embeds === null) {
+      if (label !== undefined) this.labelIndex(label);
+      return { label: null, nullLabel: null, guidanceScale: 1, name: null };
+    }
+    const index = label === undefined ? new Random(seed, 'label').int(labels.length) : this.labelIndex(label);
+    return { label: index, nullLabel, guidanceScale: scale, name: labels[index] ?? String(index) };
+  }
+
+  /** Height and width of the sample for pictures of a size. @throws InputError when the network cannot have it */
+  sampleSize(size?: number | readonly [number, number]): [number, number] {
+    const [h, w] = size === undefined ? this.pictureSize : typeof size === 'number' ? [size, size] : size;
+    const unit = this.codec.reduction * 2 ** (this.model.unet.block_out_channels.length - 1);
+    if (![h, w].every((side) => Number.isInteger(side) && side > 0 && side % unit === 0)) {
+      throw new InputError(
+        `pictures of ${h}×${w} are not possible — --size — use multiples of ${unit}; the model was trained on ${this.pictureSize.join('×')}`,
+      );
+    }
+    return [h / this.codec.reduction, w / this.codec.reduction];
+  }
+
+  /** Decodes a sample to bytes. */
+  async decode(sample: Float32Array, size: readonly [number, number]): Promise<RgbPicture> {
+    const pixels = await this.codec.decode(sample, size);
+    const { reduction } = this.codec;
+    return { data: toBytes(pixels), height: size[0] * reduction, width: size[1] * reduction };
+  }
+
+  /**
+   * Draws pictures, one after another. Picture i of seed s is the picture of seed s + i, whatever the count.
+   * @throws InputError for options that the model cannot serve
+   * @throws the signal's reason when it aborts; pictures done before were given to `onPicture`
+   */
+  async generate(options: GenerateOptions = {}): Promise<GeneratedPicture[]> {
+    const { count = 1, seed = 0, label, eta, signal } = options;
+    if (!Number.isInteger(count) || count < 1)
+      throw new InputError(`${count} pictures are not possible — --count — give a whole number from 1`);
+    checkSeed(seed);
+    const labels =
+      label === undefined ? [undefined] : Array.isArray(label) ? label : [label as string | number];
+    const size = this.sampleSize(options.size);
+    const conditions = Array.from({ length: count }, (_, i) =>
+      this.condition(seed + i, labels[i % labels.length], options.guidanceScale),
+    );
+    this.scheduler(options);
+    const pictures: GeneratedPicture[] = [];
+    for (const [i, { name, ...condition }] of conditions.entries()) {
+      const scheduler = this.scheduler(options);
+      const steps = scheduler.timesteps.length;
+      const random = new Random(seed + i);
+      const length = sizeOf([...size, this.model.unet.in_channels]);
+      const start = random.fork('latents').normal(length);
+      for (let k = 0; k < length; k++) start[k] *= scheduler.initNoiseSigma;
+      const sample = await denoise({
+        denoiser: this.denoiser,
+        scheduler,
+        sample: start,
+        size,
+        condition,
+        eta,
+        noise: (index) => random.fork('variance', index).normal(length),
+        signal,
+        onStep: ({ index, timestep, predOriginalSample }) =>
+          options.onStep?.({
+            picture: i,
+            step: index + 1,
+            steps,
+            timestep,
+            preview: () => this.decode(predOriginalSample, size),
+          }),
+      });
+      const picture = { ...(await this.decode(sample, size)), seed: seed + i, label: name };
+      pictures.push(picture);
+      await options.onPicture?.(picture);
+    }
+    return pictures;
+  }
+
+  /** Frees the native sessions. */
+  async dispose(): Promise<void> {
+    await this.denoiser.dispose();
+    await this.codec.dispose();
+  }
+}
+
+/** @throws InputError when a seed is no whole number from 0 to 2^52 */
+export function checkSeed(seed: number): void {
+  if (Number.isInteger(seed) && seed >= 0 && seed <= MAX_SEED) return;
+  throw new InputError(`seed ${seed} is not possible — --seed — give a whole number from 0 to ${MAX_SEED}`);
+}
