@@ -4,11 +4,13 @@
  */
 import type { CommandModule } from 'yargs';
 import { dataset } from '../dataset.js';
+import { generate } from '../generate.js';
 import { inspect } from '../inspect.js';
 import { train } from '../train.js';
 
 // Each command has its own type of arguments; the table only hands them to yargs.
 export const commands: readonly CommandModule<object, never>[] = [
+  generate as CommandModule<object, never>,
   train as CommandModule<object, never>,
   dataset as CommandModule<object, never>,
   inspect as CommandModule<object, never>,

@@ -7,3 +7,39 @@ export function outputOptions<T>(yargs: Argv<T>) {
     .option('json', { type: 'boolean', default: false, describe: 'Print one JSON object to stdout' })
     .option('quiet', { alias: 'q', type: 'boolean', default: false, describe: 'No progress on stderr' });
 }
+
+/** --engine and --threads. */
+export function engineOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('engine', {
+      type: 'string',
+      choices: ['onnx', 'webgpu', 'cuda', 'tensorflow', 'wasm', 'cpu'],
+      default: 'onnx',
+      describe: 'What computes',
+    })
+    .option('threads', { type: 'number', describe: 'CPU threads (default: all)' });
+}
+
+/** What every command that samples from a model has. */
+export function samplingOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('model', {
+      type: 'string',
+      default: 'characters',
+      describe: 'Checkpoint folder, run folder, or name of a shipped model',
+    })
+    .option('steps', { type: 'number', describe: 'Denoising steps (default: the model’s)' })
+    .option('scheduler', {
+      type: 'string',
+      describe: 'ddim, ddpm, euler or dpmsolver (default: the model’s)',
+    })
+    .option('eta', { type: 'number', describe: 'DDIM’s noise, 0 to 1 (default 0)' })
+    .option('label', {
+      type: 'string',
+      describe: 'Label by name or number; several with commas between are taken in turn',
+    })
+    .option('guidance', {
+      type: 'number',
+      describe: 'Pull towards the label; 1 is none (default: the model’s)',
+    });
+}

@@ -1,0 +1,62 @@
+/** `sumi generate`: options here, the work in scripts/cli/generate.ts. */
+import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import { engineOptions, outputOptions, samplingOptions } from './cli/options.js';
+
+export interface GenerateArgs {
+  model: string;
+  out: string;
+  count: number;
+  seed: number;
+  size?: number;
+  grid: boolean;
+  animate?: string;
+  steps?: number;
+  scheduler?: string;
+  eta?: number;
+  label?: string;
+  guidance?: number;
+  batch?: number;
+  engine: string;
+  threads?: number;
+  json: boolean;
+  quiet: boolean;
+}
+
+export const generate: CommandModule<object, GenerateArgs> = {
+  command: 'generate',
+  describe: 'Draw pictures with a model',
+  builder: (yargs: Argv) =>
+    outputOptions(engineOptions(samplingOptions(yargs)))
+      .option('out', {
+        type: 'string',
+        default: 'pictures',
+        describe: 'FILE.png for one picture (or, with --grid, the sheet), else a folder for SEED.png files',
+      })
+      .option('count', { type: 'number', default: 1, describe: 'How many pictures; picture i uses seed + i' })
+      .option('seed', { type: 'number', default: 0, describe: 'The same seed draws the same picture' })
+      .option('size', { type: 'number', describe: 'Side in pixels (default: as the model was trained)' })
+      .option('grid', {
+        type: 'boolean',
+        default: false,
+        describe: 'Also write a sheet of all pictures: grid.png in the folder, or the FILE.png of --out',
+      })
+      .option('animate', {
+        type: 'string',
+        describe: 'Also write the denoising of the pictures as FILE.webp or FILE.gif',
+      })
+      .option('batch', {
+        type: 'number',
+        hidden: true,
+        describe: 'Accepted for scripts; pictures are drawn one by one, which costs nothing on a CPU',
+      })
+      .example('sumi generate --out cat.png', 'one picture by the shipped model')
+      .example('sumi generate --count 16 --grid --out pictures', 'sixteen, and a sheet of them')
+      .example(
+        'sumi generate --model run/model --label cats --out cats',
+        'by a model of your own',
+      ) as unknown as Argv<GenerateArgs>,
+  handler: async (argv: ArgumentsCamelCase<GenerateArgs>) => {
+    const { runGenerate } = await import('./cli/generate.js');
+    await runGenerate(argv);
+  },
+};

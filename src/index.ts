@@ -1,0 +1,47 @@
+/** Sumi's public surface: `import { DiffusionPipeline, DDIMScheduler, train } from 'sumi'`. */
+export { autoencoderSpecs, decode, encode, parseAutoencoderConfig } from './autoencoder/index.js';
+export * from './checkpoint/index.js';
+export { type Dataset, makeStyleDataset, openDataset } from './data/index.js';
+export * from './diffusion/index.js';
+export { Compiled, type CompileOptions, graphOf, type TensorFunction } from './engine/compile.js';
+export { type Engine, engines, whyNot } from './engine/engines.js';
+export {
+  countParams,
+  initParams,
+  type ParamSpec,
+  type Params,
+  unflatten,
+  viewParams,
+} from './engine/params.js';
+export { tf } from './engine/tf.js';
+export { InputError, RunError } from './errors.js';
+export { contactSheet, readRecipe, writePng } from './image/index.js';
+export * from './pipelines/index.js';
+export { Random } from './random.js';
+export * from './schedulers/index.js';
+export {
+  parseTrainConfig,
+  presetConfig,
+  presets,
+  type ResumeOptions,
+  resumeTraining,
+  type StepReport,
+  type TrainConfig,
+  type TrainOptions,
+  type TrainResult,
+  TrainStep,
+  train,
+} from './training/index.js';
+export {
+  classicUNet,
+  classicUNetSpecs,
+  parseClassicUNetConfig,
+  parseUNet2DConfig,
+  unet2d,
+  unet2dSpecs,
+} from './unet/index.js';
+
+import { unet2d } from './unet/index.js';
+
+/** The time-conditioned network of diffusers' UNet2DModel, as a function of its configuration and parameters. */
+export const UNet2D = unet2d;
