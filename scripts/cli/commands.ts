@@ -5,12 +5,14 @@
 import type { CommandModule } from 'yargs';
 import { dataset } from '../dataset.js';
 import { generate } from '../generate.js';
+import { inpaint } from '../inpaint.js';
 import { inspect } from '../inspect.js';
 import { train } from '../train.js';
 
 // Each command has its own type of arguments; the table only hands them to yargs.
 export const commands: readonly CommandModule<object, never>[] = [
   generate as CommandModule<object, never>,
+  inpaint as CommandModule<object, never>,
   train as CommandModule<object, never>,
   dataset as CommandModule<object, never>,
   inspect as CommandModule<object, never>,

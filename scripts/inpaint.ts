@@ -1,0 +1,76 @@
+/** `sumi inpaint`: options here, the work in scripts/cli/inpaint.ts. */
+import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import { engineOptions, outputOptions, samplingOptions } from './cli/options.js';
+
+export interface InpaintArgs {
+  model: string;
+  image: string;
+  mask: string;
+  out: string;
+  method: 'replace' | 'repaint';
+  'jump-length': number;
+  jumps: number;
+  feather: number;
+  'invert-mask': boolean;
+  count: number;
+  seed: number;
+  steps?: number;
+  scheduler?: string;
+  eta?: number;
+  label?: string;
+  guidance?: number;
+  engine: string;
+  threads?: number;
+  json: boolean;
+  quiet: boolean;
+}
+
+export const inpaint: CommandModule<object, InpaintArgs> = {
+  command: 'inpaint',
+  describe: 'Draw a part of a picture anew',
+  builder: (yargs: Argv) =>
+    outputOptions(engineOptions(samplingOptions(yargs)))
+      .option('image', { type: 'string', demandOption: true, describe: 'The picture' })
+      .option('mask', {
+        type: 'string',
+        demandOption: true,
+        describe: 'White is drawn anew, black is kept to the byte',
+      })
+      .option('out', {
+        type: 'string',
+        default: 'inpainted.png',
+        describe: 'FILE.png, or a folder for several',
+      })
+      .option('method', {
+        type: 'string',
+        choices: ['replace', 'repaint'] as const,
+        default: 'repaint' as const,
+        describe: 'repaint goes back and forth for a better fit; replace is quicker',
+      })
+      .option('jump-length', {
+        type: 'number',
+        default: 5,
+        describe: 'repaint: steps that are taken back at a time',
+      })
+      .option('jumps', { type: 'number', default: 4, describe: 'repaint: how often each stretch is drawn' })
+      .option('feather', {
+        type: 'number',
+        default: 2,
+        describe: 'Pixels over which the edge fades in, on the painted side',
+      })
+      .option('invert-mask', {
+        type: 'boolean',
+        default: false,
+        describe: 'Draw what is black and keep what is white',
+      })
+      .option('count', { type: 'number', default: 1, describe: 'How many versions; version i uses seed + i' })
+      .option('seed', { type: 'number', default: 0, describe: 'The same seed draws the same' })
+      .example(
+        'sumi inpaint --image face.png --mask mask.png --out new.png',
+        'by the shipped model',
+      ) as unknown as Argv<InpaintArgs>,
+  handler: async (argv: ArgumentsCamelCase<InpaintArgs>) => {
+    const { runInpaint } = await import('./cli/inpaint.js');
+    await runInpaint(argv);
+  },
+};
