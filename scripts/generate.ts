@@ -38,7 +38,7 @@ export const generate: CommandModule<object, GenerateArgs> = {
       .option('grid', {
         type: 'boolean',
         default: false,
-        describe: 'Also write a sheet of all pictures: grid.png in the folder, or the FILE.png of --out',
+        describe: 'Also write a sheet of all pictures: grid.png in the folder, or FILE.png itself',
       })
       .option('animate', {
         type: 'string',
