@@ -62,10 +62,13 @@ export function stepFunction(
     let metrics: Record<string, Scalar> = {};
     const objective = (...views: Tensor[]): Scalar => {
       const result = lossOf(Object.fromEntries(names.map((name, i) => [name, views[i]])), batch);
-      metrics = result.metrics ?? {};
+      // tfjs frees everything made in here but the loss and the gradients.
+      metrics = mapValues(result.metrics ?? {}, (t) => tf.keep(t));
       return result.loss;
     };
     const { value: loss, grads } = tf.valueAndGrads(objective as never)(names.map((name) => named[name]));
+    const reported = mapValues(metrics, (t) => tf.clone(t));
+    tf.dispose(metrics);
     const flat = tf.concat(grads.map((g) => tf.reshape(g, [-1])));
     const gradNorm = tf.sqrt(tf.sum(tf.square(flat)));
     const g = opt.maxGradNorm
@@ -79,8 +82,12 @@ export function stepFunction(
     const decayed = tf.mul(params, tf.sub(1, tf.mul(lr, opt.weightDecay)));
     const next = tf.sub(decayed, update);
     const nextEma = tf.add(tf.mul(ema, decay), tf.mul(next, tf.sub(1, decay)));
-    return { params: next, m: nextM, v: nextV, ema: nextEma, loss, gradNorm, ...metrics };
+    return { params: next, m: nextM, v: nextV, ema: nextEma, loss, gradNorm, ...reported };
   };
+}
+
+function mapValues<T, U>(record: Record<string, T>, f: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, f(value)]));
 }
 
 export interface StepResult {

@@ -1,0 +1,142 @@
+import { describe, expect, it } from 'vitest';
+import type { Engine } from '../../src/engine/engines.js';
+import { initParams, type ParamSpec } from '../../src/engine/params.js';
+import { type Scalar, tf } from '../../src/engine/tf.js';
+import { Random } from '../../src/random.js';
+import { diffusionLoss } from '../../src/training/diffusion.js';
+import { emaDecay, learningRate } from '../../src/training/rates.js';
+import { defaultOptimizer, freshVectors, TrainStep } from '../../src/training/step.js';
+import { parseUNet2DConfig, unet2dSpecs } from '../../src/unet/index.js';
+import { feed, maxError } from '../engine/helpers.js';
+
+const specs: ParamSpec[] = [
+  { name: 'w', shape: [3], init: { constant: 1 } },
+  { name: 'b', shape: [2], init: { constant: 0.5 } },
+];
+/** ½Σ a·(w - c)² + Σ b⁴: gradients a·(w - c) and 4b³. */
+const quadratic = (params: Record<string, tf.Tensor>, { a, c }: Record<string, tf.Tensor>) => ({
+  loss: tf.add(
+    tf.mul(0.5, tf.sum(tf.mul(a, tf.square(tf.sub(params.w, c))))),
+    tf.sum(tf.square(tf.square(params.b))),
+  ) as Scalar,
+});
+
+describe('TrainStep', () => {
+  for (const engine of ['onnx', 'cpu'] as Engine[]) {
+    it(`is AdamW with clipping and EMA, as written by hand (${engine})`, async () => {
+      const options = { ...defaultOptimizer, weightDecay: 0.1, maxGradNorm: 2 };
+      const trainer = new TrainStep(
+        specs,
+        quadratic,
+        freshVectors(Float32Array.of(1, 1, 1, 0.5, 0.5)),
+        options,
+        { engine },
+      );
+      const [a, c] = [
+        [1, 2, 30],
+        [0.5, -1, 0],
+      ];
+      const theta = [1, 1, 1, 0.5, 0.5];
+      const [m, v, ema] = [new Array(5).fill(0), new Array(5).fill(0), [...theta]];
+      for (let step = 1; step <= 6; step++) {
+        const lr = 0.01 * step;
+        const g = [...a.map((ai, i) => ai * (theta[i] - c[i])), 4 * theta[3] ** 3, 4 * theta[4] ** 3];
+        const norm = Math.hypot(...g);
+        const scale = Math.min(1, 2 / (norm + 1e-6));
+        const result = await trainer.run(
+          {
+            a: { data: Float32Array.from(a), shape: [3], dtype: 'float32' },
+            c: { data: Float32Array.from(c), shape: [3], dtype: 'float32' },
+          },
+          step,
+          lr,
+          0.9,
+        );
+        expect(result.gradNorm).toBeCloseTo(norm, 3);
+        for (let i = 0; i < 5; i++) {
+          const gi = g[i] * scale;
+          m[i] = 0.9 * m[i] + 0.1 * gi;
+          v[i] = 0.999 * v[i] + 0.001 * gi * gi;
+          const update = m[i] / (1 - 0.9 ** step) / (Math.sqrt(v[i] / (1 - 0.999 ** step)) + 1e-8);
+          theta[i] = theta[i] * (1 - lr * 0.1) - lr * update;
+          ema[i] = 0.9 * ema[i] + 0.1 * theta[i];
+        }
+        expect(maxError(trainer.vectors.params, Float32Array.from(theta))).toBeLessThan(1e-5);
+        expect(maxError(trainer.vectors.ema, Float32Array.from(ema))).toBeLessThan(1e-5);
+      }
+      await trainer.dispose();
+    });
+  }
+
+  it('keeps the last good state when the loss is not a number', async () => {
+    const trainer = new TrainStep(specs, quadratic, freshVectors(Float32Array.of(1, 1, 1, 0.5, 0.5)));
+    const bad = {
+      a: feed([3], 1),
+      c: { data: Float32Array.of(1, Number.NaN, 1), shape: [3], dtype: 'float32' as const },
+    };
+    const result = await trainer.run(bad, 1, 0.1, 0.9);
+    expect(result.loss).toBeNaN();
+    expect(Array.from(trainer.vectors.params)).toEqual([1, 1, 1, 0.5, 0.5]);
+    await trainer.dispose();
+  });
+
+  it('trains a UNet the same compiled and eagerly', async () => {
+    const config = parseUNet2DConfig({
+      sample_size: 8,
+      in_channels: 2,
+      out_channels: 2,
+      block_out_channels: [8, 16],
+      norm_num_groups: 4,
+      layers_per_block: 1,
+      down_block_types: ['DownBlock2D', 'AttnDownBlock2D'],
+      up_block_types: ['AttnUpBlock2D', 'UpBlock2D'],
+      attention_head_dim: 8,
+      num_class_embeds: 3,
+      downsample_padding: 0,
+    });
+    const unetSpecs = unet2dSpecs(config);
+    const start = initParams(unetSpecs, new Random(3));
+    const batch = {
+      sample: feed([2, 8, 8, 2], 1),
+      target: feed([2, 8, 8, 2], 2),
+      weights: feed([2], 5),
+      timesteps: { data: Float32Array.of(10, 700), shape: [2], dtype: 'float32' as const },
+      labels: { data: Int32Array.of(0, 2), shape: [2], dtype: 'int32' as const },
+    };
+    const moments: Float32Array[] = [];
+    const losses: number[] = [];
+    for (const engine of ['onnx', 'cpu'] as Engine[]) {
+      const trainer = new TrainStep(
+        unetSpecs,
+        diffusionLoss(config),
+        freshVectors(start.slice()),
+        defaultOptimizer,
+        { engine },
+      );
+      losses.push((await trainer.run(batch, 1, 1e-3, 0.9)).loss);
+      moments.push(trainer.vectors.m.slice());
+      await trainer.dispose();
+    }
+    expect(losses[0]).toBeCloseTo(losses[1], 4);
+    expect(maxError(moments[0], moments[1])).toBeLessThan(1e-4);
+  });
+});
+
+describe('rates', () => {
+  const options = { learning_rate: 1, lr_warmup_steps: 10, lr_scheduler: 'cosine' as const };
+  it('rises, then falls as half a cosine to 0', () => {
+    expect(learningRate(5, 100, options)).toBeCloseTo(0.5);
+    expect(learningRate(10, 100, options)).toBeCloseTo(1);
+    expect(learningRate(55, 100, options)).toBeCloseTo(0.5);
+    expect(learningRate(100, 100, options)).toBeCloseTo(0);
+    expect(learningRate(90, 100, { ...options, lr_scheduler: 'constant' })).toBe(1);
+  });
+  it('warms up for a tenth of a short run at most', () => {
+    expect(learningRate(1, 10, options)).toBe(1);
+    expect(learningRate(1, 1, options)).toBeCloseTo(0);
+  });
+  it('averages over more steps as they come', () => {
+    expect(emaDecay(1, 0.999)).toBeCloseTo(2 / 11);
+    expect(emaDecay(1e6, 0.999)).toBe(0.999);
+  });
+});
