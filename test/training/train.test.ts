@@ -1,0 +1,251 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { listStates, loadState, readPipelineDir } from '../../src/checkpoint/index.js';
+import { makeStyleDataset } from '../../src/data/index.js';
+import { InputError, RunError } from '../../src/errors.js';
+import { DiffusionPipeline } from '../../src/pipelines/index.js';
+import {
+  override,
+  parseTrainConfig,
+  presetConfig,
+  resumeTraining,
+  type TrainConfig,
+  train,
+} from '../../src/training/index.js';
+
+let folder: string;
+let data: string;
+
+function tiny(change: Partial<TrainConfig['diffusion']> = {}): TrainConfig {
+  const config = parseTrainConfig(presetConfig('tiny'), 'test');
+  const model = { ...config.diffusion.model, block_out_channels: [8, 16] };
+  return {
+    ...config,
+    size: 8,
+    diffusion: { ...config.diffusion, model, batch_size: 4, steps: 12, checkpoint_every: 100, ...change },
+  };
+}
+
+/** A small latent model. */
+function latent(): TrainConfig {
+  const small = parseTrainConfig(presetConfig('small'), 'test');
+  const settings = { batch_size: 4, steps: 4, checkpoint_every: 100 };
+  const blocks = { block_out_channels: [8, 16], norm_num_groups: 4 };
+  return parseTrainConfig(
+    {
+      size: 16,
+      autoencoder: {
+        ...settings,
+        model: {
+          ...small.autoencoder?.model,
+          ...blocks,
+          down_block_types: ['DownEncoderBlock2D', 'DownEncoderBlock2D'],
+          up_block_types: ['UpDecoderBlock2D', 'UpDecoderBlock2D'],
+        },
+      },
+      diffusion: {
+        ...settings,
+        model: { ...tiny().diffusion.model, ...blocks },
+      },
+      sampling: { steps: 3 },
+    },
+    'test',
+  );
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sumi-train-'));
+  data = join(folder, 'shapes');
+  await makeStyleDataset('shapes', { out: data, size: 16, count: 8, seed: 1 });
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const newest = async (run: string) => {
+  const [state] = await listStates(run);
+  return loadState(state.dir);
+};
+
+async function expectSameState(a: string, b: string): Promise<void> {
+  const [x, y] = [await newest(a), await newest(b)];
+  expect(x.counters.step).toBe(y.counters.step);
+  for (const name of ['params', 'm', 'v', 'ema']) {
+    expect(Buffer.from(x.arrays[name].buffer).equals(Buffer.from(y.arrays[name].buffer)), name).toBe(true);
+  }
+}
+
+describe('train', () => {
+  it('lowers the loss and publishes a model that draws', async () => {
+    const out = join(folder, 'lowers');
+    const losses: number[] = [];
+    const config = tiny({ steps: 60, batch_size: 16 });
+    const result = await train({ data, out, config, onStep: ({ loss }) => losses.push(loss) });
+    expect(losses.length).toBe(60);
+    expect(losses[59]).toBeLessThan(0.7 * losses[3]);
+    expect(result.labels).toEqual(['circle', 'square', 'star', 'triangle']);
+    const lines = (await readFile(join(out, 'metrics.jsonl'), 'utf8')).trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line).step)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+    expect(await readFile(join(out, 'loss.svg'), 'utf8')).toMatch(/^<svg .*<polyline points="\d/s);
+    expect((await readPipelineDir(out)).unet.config.num_class_embeds).toBe(5);
+    const pipeline = await DiffusionPipeline.fromPretrained(out);
+    const [picture] = await pipeline.generate({ label: 'star', steps: 2 });
+    expect(picture).toMatchObject({ width: 8, height: 8, label: 'star' });
+    await pipeline.dispose();
+  });
+
+  it('goes on bit for bit after it was stopped', async () => {
+    const [whole, parts] = [join(folder, 'whole'), join(folder, 'parts')];
+    await train({ data, out: whole, config: tiny() });
+    const controller = new AbortController();
+    const stopped = await train({
+      data,
+      out: parts,
+      config: tiny(),
+      signal: controller.signal,
+      onStep: ({ step }) => step === 5 && controller.abort(),
+    });
+    expect(stopped.interrupted).toBe(true);
+    expect((await newest(parts)).counters.step).toBe(5);
+    const resumed = await resumeTraining({ run: parts });
+    expect(resumed.interrupted).toBe(false);
+    await expectSameState(whole, parts);
+    const steps = (await readFile(join(parts, 'metrics.jsonl'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map((l) => JSON.parse(l).step);
+    expect(steps).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
+  });
+
+  it('goes on bit for bit from the last state after kill -9', async () => {
+    const [whole, killed] = [join(folder, 'whole9'), join(folder, 'killed')];
+    const config = tiny({ steps: 30, checkpoint_every: 4 });
+    await train({ data, out: whole, config });
+    const script = join(folder, 'child.mjs');
+    const bundle = join(folder, 'build');
+    execFileSync('npx', ['tsc', '-p', 'tsconfig.build.json', '--outDir', bundle], { stdio: 'inherit' });
+    await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+    const modules = join(process.cwd(), 'node_modules');
+    execFileSync('ln', ['-s', modules, join(folder, 'node_modules')]);
+    await writeFile(
+      script,
+      `import { train } from ${JSON.stringify(join(bundle, 'src/training/index.js'))};
+       const config = ${JSON.stringify(config)};
+       await train({ data: ${JSON.stringify(data)}, out: ${JSON.stringify(killed)}, config, onStep: ({ step }) => { process.stdout.write(step + '\\n'); if (step === 14) process.kill(process.pid, 'SIGKILL'); } });`,
+    );
+    const code = await new Promise((resolve) =>
+      spawn(process.execPath, [script], { stdio: ['ignore', 'ignore', 'inherit'] }).on('exit', (_, signal) =>
+        resolve(signal),
+      ),
+    );
+    expect(code).toBe('SIGKILL');
+    expect((await newest(killed)).counters.step).toBe(12);
+    await resumeTraining({ run: killed });
+    await expectSameState(whole, killed);
+  });
+
+  it('falls back to an older state when the newest is damaged, and says so', async () => {
+    const out = join(folder, 'damaged');
+    await train({ data, out, config: tiny({ checkpoint_every: 6 }) });
+    const [state] = await listStates(out);
+    const file = join(state.dir, 'state.safetensors');
+    const bytes = await readFile(file);
+    bytes[bytes.length - 5] ^= 1;
+    await writeFile(file, bytes);
+    const notes: string[] = [];
+    const first: number[] = [];
+    await resumeTraining({
+      run: out,
+      onNote: (line) => notes.push(line),
+      onStep: ({ step }) => first.push(step),
+    });
+    expect(first[0]).toBe(7);
+    expect(notes.join('\n')).toMatch(/skipped .*step-12: .*does not match its checksum/);
+  });
+
+  it('stops with a diagnosis when the loss is not a number, and keeps the last good state', async () => {
+    const out = join(folder, 'nan');
+    const config = tiny({ learning_rate: 1e30, max_grad_norm: 0, lr_scheduler: 'constant' });
+    const failure = await train({ data, out, config }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(RunError);
+    expect((failure as Error).message).toMatch(
+      /not a number at step \d+ .* — .* — the last good state is saved/,
+    );
+    const { arrays } = await newest(out);
+    expect(arrays.params.every(Number.isFinite)).toBe(true);
+  });
+
+  it('trains an autoencoder and a model of its latents, in one go or by stage', async () => {
+    const [once, staged] = [join(folder, 'latent'), join(folder, 'staged')];
+    const config = latent();
+    const result = await train({ data, out: once, config });
+    expect(result.stages.map((s) => s.name)).toEqual(['autoencoder', 'diffusion']);
+    const { autoencoder } = await readPipelineDir(once);
+    expect(autoencoder?.config.scaling_factor).not.toBe(0.18215);
+    await train({ data, out: staged, config, stage: 'autoencoder' });
+    await resumeTraining({ run: staged, stage: 'diffusion' });
+    await expectSameState(once, staged);
+    const pipeline = await DiffusionPipeline.fromPretrained(once);
+    const [picture] = await pipeline.generate();
+    expect([picture.width, picture.height]).toEqual([16, 16]);
+    await pipeline.dispose();
+  });
+
+  it('trains for about as long as it is told', async () => {
+    const started = performance.now();
+    const { stages } = await train({
+      data,
+      out: join(folder, 'minutes'),
+      config: tiny({ steps: 1e6 }),
+      minutes: 0.05,
+    });
+    expect(stages[0].step).toBe(stages[0].steps);
+    expect(stages[0].step).toBeGreaterThan(6);
+    expect((performance.now() - started) / 1000).toBeLessThan(30);
+  });
+});
+
+describe('bad input', () => {
+  it('is refused before anything is written', async () => {
+    const out = join(folder, 'refused');
+    await expect(train({ data: join(folder, 'nowhere'), out, config: tiny() })).rejects.toThrow(InputError);
+    await expect(readFile(join(out, 'config.json'))).rejects.toThrow();
+    await expect(train({ data, out: data, config: tiny() })).rejects.toThrow(
+      /not empty — .* — go on with the run by --resume/,
+    );
+    await expect(train({ data, out, config: tiny(), stage: 'autoencoder' })).rejects.toThrow(
+      /no autoencoder/,
+    );
+    await expect(resumeTraining({ run: data })).rejects.toThrow(InputError);
+  });
+
+  it('is refused in configurations, by key', () => {
+    const bad = (value: unknown) => () => parseTrainConfig(value, 'x.json');
+    expect(bad({ ...presetConfig('tiny'), colour: 1 })).toThrow(/colour.* — x\.json — /);
+    expect(bad({ ...presetConfig('tiny'), size: 17 })).toThrow(/size 17 is not a multiple of 2/);
+    expect(bad({ ...presetConfig('tiny'), seed: -1 })).toThrow(/^seed: /);
+    expect(() => presetConfig('huge')).toThrow(/preset huge is unknown — --preset — use tiny, small, base/);
+    expect(() => presetConfig('constructor')).toThrow(InputError);
+  });
+
+  it('refuses to go on with other pictures', async () => {
+    const [other, out] = [join(folder, 'other'), join(folder, 'moved')];
+    await makeStyleDataset('shapes', { out: other, size: 16, count: 8, seed: 2 });
+    await train({ data, out, config: tiny({ steps: 1 }) });
+    await expect(resumeTraining({ run: out, data: other })).rejects.toThrow(
+      /not those that the run began with/,
+    );
+  });
+
+  it('puts overrides on the stage that is trained last', () => {
+    const config = latent();
+    expect(override(config, 'all', 7, 0.5, 3).diffusion).toMatchObject({
+      steps: 7,
+      learning_rate: 0.5,
+      batch_size: 3,
+    });
+    expect(override(config, 'autoencoder', 7).autoencoder?.steps).toBe(7);
+    expect(override(config, 'autoencoder', 7).diffusion.steps).toBe(4);
+  });
+});
