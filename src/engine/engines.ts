@@ -31,7 +31,7 @@ export function whyNot(engine: Engine): string | undefined {
   const size = statSync(library, { throwIfNoEntry: false })?.size ?? 0;
   return size > 0
     ? undefined
-    : 'the CUDA libraries of onnxruntime-node are not installed — run "ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node" (with CUDA 12 and cuDNN 9), or use --engine onnx';
+    : `the CUDA libraries of onnxruntime-node are not installed — run "ONNXRUNTIME_NODE_INSTALL=true node ${path.join(root, 'script/install.js')}" (with CUDA 12 and cuDNN 9), or use --engine onnx`;
 }
 
 /** @throws InputError naming what is missing */
@@ -75,6 +75,8 @@ export async function useEagerBackend(engine: Engine): Promise<void> {
       );
     }
   }
+  // tfjs-wasm's threads are browser workers: Node has none of that kind.
+  if (engine === 'wasm') tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
   if (tf.getBackend() === engine) return;
   if (!(await tf.setBackend(engine))) {
     throw new InputError(

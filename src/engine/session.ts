@@ -44,14 +44,18 @@ export class Session {
   static async create(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
     const ort = await loadOrt();
     const provider = options.provider ?? 'cpu';
-    const inner = await ort.InferenceSession.create(model, {
+    const settings: InferenceSession.SessionOptions = {
       executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
       ...(options.threads ? { intraOpNumThreads: options.threads } : {}),
       ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
-    });
-    return new Session(ort, inner);
+    };
+    try {
+      return new Session(ort, await ort.InferenceSession.create(model, settings));
+    } catch (error) {
+      throw provider === 'cpu' ? error : providerError(provider, error as Error);
+    }
   }
 
   /**
@@ -88,4 +92,19 @@ export class Session {
   async dispose(): Promise<void> {
     await this.inner.release();
   }
+}
+
+/** Why a GPU provider did not start, as the user can mend it. */
+function providerError(provider: 'webgpu' | 'cuda', error: Error): Error {
+  if (provider === 'webgpu' && /adapter/i.test(error.message)) {
+    return new InputError(
+      'engine webgpu — no GPU that Vulkan, Metal or Direct3D 12 can use was found — install its driver (on Debian also libvulkan1), or use --engine onnx',
+    );
+  }
+  if (provider === 'cuda' && /libcu|cudnn|cuda.*(driver|device)|providers_cuda/i.test(error.message)) {
+    return new InputError(
+      'engine cuda — CUDA did not start — install a driver, CUDA 12 and cuDNN 9 for it, or use --engine onnx',
+    );
+  }
+  return error;
 }
