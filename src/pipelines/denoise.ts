@@ -1,4 +1,5 @@
 /** The network as a denoiser of one picture, and the loop that denoises it step by step. */
+import { setImmediate } from 'node:timers/promises';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
 import { type ParamSpec, type Params, viewParams } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
@@ -32,7 +33,9 @@ export interface Condition {
 
 /**
  * Predicts the model's output for one sample at a timestep. The network always sees one picture (two rows under
- * guidance: with its label and without), so a picture's bytes cannot depend on what is drawn beside it.
+ * guidance: with its label and without), so a picture's bytes cannot depend on what is drawn beside it. On CPUs
+ * that costs little: for 6.8 M parameters, one core, batches of 8 spend 8.2 ms a picture at 16×16×4 where single
+ * pictures spend 10.4, and 32.7 ms at 32×32×3 where single ones spend 33.7.
  */
 export class Denoiser {
   private readonly compiled: Compiled;
@@ -115,6 +118,8 @@ export interface DenoiseOptions {
   readonly scheduler: Scheduler;
   /** Noise to start from, already times initNoiseSigma: [height, width, channels]. */
   readonly sample: Float32Array;
+  /** Index of the step to start with, for a sample that is only partly noise. Default 0. */
+  readonly start?: number;
   readonly size: readonly [number, number];
   readonly condition: Condition;
   readonly eta?: number;
@@ -131,21 +136,24 @@ export interface DenoiseOptions {
  * @throws the signal's reason when it aborts, between steps
  */
 export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
-  const { denoiser, scheduler, size, condition, eta, noise, signal, onStep } = options;
+  const { denoiser, scheduler, start = 0, size, condition, eta, noise, signal, onStep } = options;
   let { sample } = options;
   for (const [index, timestep] of scheduler.timesteps.entries()) {
+    if (index < start) continue;
+    // Signals such as Ctrl-C arrive only when the event loop turns, which eager engines never let it do.
+    await setImmediate();
     signal?.throwIfAborted();
     const input = scheduler.scaleModelInput(sample, timestep);
     const output = await denoiser.predict(input, size, timestep, condition);
     const stepped = scheduler.step(output, timestep, sample, { eta, noise: () => noise(index) });
     sample = stepped.prevSample;
+    requireFinite(sample);
     await onStep?.({ index, timestep, sample, predOriginalSample: stepped.predOriginalSample });
   }
-  requireFinite(sample);
   return sample;
 }
 
-/** @throws RunError when the sample holds NaN or infinity */
+/** @throws RunError when the sample, or a picture decoded from it, holds NaN or infinity */
 export function requireFinite(sample: Float32Array): void {
   if (sample.every(Number.isFinite)) return;
   throw new RunError(

@@ -61,6 +61,13 @@ export interface GeneratedPicture extends RgbPicture {
   readonly label: string | null;
 }
 
+/** A picture that is to be drawn. */
+export interface PlannedPicture {
+  readonly seed: number;
+  readonly label: string | null;
+  readonly condition: Condition;
+}
+
 /** The largest seed: seeds are safe integers, and so are seed + i. */
 const MAX_SEED = 2 ** 52;
 
@@ -75,7 +82,7 @@ export class DiffusionPipeline {
   ) {
     const compile = { engine: options.engine, threads: options.threads };
     this.denoiser = new Denoiser(model.unet, unet2dSpecs(model.unet), model.unetParams, compile);
-    this.codec = new Codec(model.autoencoder, compile);
+    this.codec = new Codec(model, compile);
   }
 
   /**
@@ -98,10 +105,16 @@ export class DiffusionPipeline {
     return [h * this.codec.reduction, w * this.codec.reduction];
   }
 
-  /** A fresh scheduler of the model, with its timesteps set. @throws InputError for an unknown name or bad steps */
-  scheduler({ scheduler, steps }: SamplingOptions): Scheduler {
+  /**
+   * A fresh scheduler of the model, with its timesteps set.
+   * @throws InputError for an unknown name, or steps or eta out of range
+   */
+  scheduler({ scheduler, steps, eta = 0 }: SamplingOptions): Scheduler {
+    if (!(eta >= 0 && eta <= 1))
+      throw new InputError(`eta of ${eta} is not possible — --eta — give a number from 0 to 1`);
     const made = schedulerFromConfig(this.model.scheduler, scheduler ?? this.model.defaults.scheduler);
-    made.setTimesteps(steps ?? this.model.defaults.steps);
+    // A schedule trained with few timesteps has no more of them to visit.
+    made.setTimesteps(steps ?? Math.min(this.model.defaults.steps, made.config.num_train_timesteps));
     return made;
   }
 
@@ -170,27 +183,39 @@ export class DiffusionPipeline {
   }
 
   /**
-   * Draws pictures, one after another. Picture i of seed s is the picture of seed s + i, whatever the count.
+   * What `generate` would draw with these options, one entry a picture: nothing is computed yet.
    * @throws InputError for options that the model cannot serve
-   * @throws the signal's reason when it aborts; pictures done before were given to `onPicture`
    */
-  async generate(options: GenerateOptions = {}): Promise<GeneratedPicture[]> {
-    const { count = 1, seed = 0, label, eta, signal } = options;
+  plan(options: GenerateOptions = {}): PlannedPicture[] {
+    const { count = 1, seed = 0, label } = options;
     if (!Number.isInteger(count) || count < 1)
       throw new InputError(`${count} pictures are not possible — --count — give a whole number from 1`);
     checkSeed(seed);
-    const labels =
-      label === undefined ? [undefined] : Array.isArray(label) ? label : [label as string | number];
-    const size = this.sampleSize(options.size);
-    const conditions = Array.from({ length: count }, (_, i) =>
-      this.condition(seed + i, labels[i % labels.length], options.guidanceScale),
-    );
+    const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
+    this.sampleSize(options.size);
     this.scheduler(options);
+    return Array.from({ length: count }, (_, i) => {
+      const given = labels.length > 0 ? labels[i % labels.length] : undefined;
+      const { name, ...condition } = this.condition(seed + i, given, options.guidanceScale);
+      return { seed: seed + i, label: name, condition };
+    });
+  }
+
+  /**
+   * Draws pictures, one after another. Picture i of seed s is the picture of seed s + i, whatever the count.
+   * @throws InputError for options that the model cannot serve
+   * @throws RunError when the network's numbers stop being numbers
+   * @throws the signal's reason when it aborts; pictures done before were given to `onPicture`
+   */
+  async generate(options: GenerateOptions = {}): Promise<GeneratedPicture[]> {
+    const { eta, signal } = options;
+    const size = this.sampleSize(options.size);
     const pictures: GeneratedPicture[] = [];
-    for (const [i, { name, ...condition }] of conditions.entries()) {
+    for (const [i, { seed, label, condition }] of this.plan(options).entries()) {
       const scheduler = this.scheduler(options);
       const steps = scheduler.timesteps.length;
-      const random = new Random(seed + i);
+      // Each draw has a stream of its own: no draw depends on how many were made before.
+      const random = new Random(seed);
       const length = sizeOf([...size, this.model.unet.in_channels]);
       const start = random.fork('latents').normal(length);
       for (let k = 0; k < length; k++) start[k] *= scheduler.initNoiseSigma;
@@ -212,7 +237,7 @@ export class DiffusionPipeline {
             preview: () => this.decode(predOriginalSample, size),
           }),
       });
-      const picture = { ...(await this.decode(sample, size)), seed: seed + i, label: name };
+      const picture = { ...(await this.decode(sample, size)), seed, label };
       pictures.push(picture);
       await options.onPicture?.(picture);
     }

@@ -13,7 +13,7 @@ import {
   scaleLatents,
   unscaleLatents,
 } from '../autoencoder/index.js';
-import { isDirectory } from '../checkpoint/files.js';
+import { isDirectory, isFile, settledDirectory } from '../checkpoint/files.js';
 import type { JsonObject } from '../checkpoint/json.js';
 import { loadParams } from '../checkpoint/load.js';
 import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
@@ -22,7 +22,7 @@ import type { Params } from '../engine/params.js';
 import type { Tensor, Tensor4D } from '../engine/tf.js';
 import { InputError } from '../errors.js';
 import { parseUNet2DConfig, UNET2D_CLASS_NAME, type UNet2DConfig, unet2dSpecs } from '../unet/index.js';
-import { asConstants } from './denoise.js';
+import { asConstants, requireFinite } from './denoise.js';
 
 /** The model that `sumi generate` uses when none is named. */
 export const DEFAULT_MODEL = 'characters';
@@ -52,14 +52,24 @@ export function shippedModels(): string[] {
     .sort();
 }
 
+/** Whether a folder is worth opening as a checkpoint or a run that has written one. */
+async function holdsModel(dir: string): Promise<boolean> {
+  const files = ['model_index.json', 'config.json', 'unet/config.json', 'model/model_index.json'];
+  const found = await Promise.all(files.map((file) => isFile(path.join(dir, file))));
+  return found.includes(true);
+}
+
 /**
- * The folder of a model given by path or by a shipped model's name.
+ * The folder of a model given by path or by a shipped model's name. A folder of that name in the working directory
+ * comes first if it holds a model; a dataset that happens to be called `characters` does not stand in the way.
  * @throws InputError when there is neither
  */
 export async function findModel(nameOrDir: string): Promise<string> {
-  if (await isDirectory(nameOrDir)) return nameOrDir;
   const shipped = shippedModels();
-  if (shipped.includes(nameOrDir)) return path.join(modelsFolder() as string, nameOrDir);
+  const ships = shipped.includes(nameOrDir);
+  const local = await settledDirectory(nameOrDir);
+  if (ships ? await holdsModel(local) : await isDirectory(local)) return local;
+  if (ships) return path.join(modelsFolder() as string, nameOrDir);
   const known = shipped.length > 0 ? `a folder, or one of ${shipped.join(', ')}` : 'a folder';
   throw new InputError(`no model ${nameOrDir} — --model — name ${known}`);
 }
@@ -96,13 +106,16 @@ export async function loadModel(nameOrDir: string): Promise<LoadedModel> {
       `no scheduler — ${dir} — name the whole pipeline directory, which has scheduler/scheduler_config.json`,
     );
   }
+  const labels = labelsOf(pipeline.sumi, unet, dir);
+  const autoencoder = await loadAutoencoder(pipeline);
+  checkChannels(unet, autoencoder?.config ?? null, dir);
   return {
     dir,
     unet,
     unetParams: await loadParams(unet2dSpecs(unet), pipeline.unet.weights),
-    autoencoder: await loadAutoencoder(pipeline),
+    autoencoder,
     scheduler: { ...pipeline.scheduler.config, _class_name: pipeline.scheduler.className },
-    ...labelsOf(pipeline.sumi, unet, dir),
+    ...labels,
     defaults: defaultsOf(pipeline.sumi),
   };
 }
@@ -119,19 +132,51 @@ function requireClass(found: string, wanted: string, dir: string): void {
   throw new InputError(`a ${found} is not supported — ${dir} — use a checkpoint with a ${wanted}`);
 }
 
+/** @throws InputError when the networks' channels do not meet, or are no picture's */
+function checkChannels(unet: UNet2DConfig, autoencoder: AutoencoderConfig | null, dir: string): void {
+  const { in_channels: given, out_channels: predicted } = unet;
+  if (given !== predicted) {
+    throw new InputError(
+      `the UNet takes ${given} channels and predicts ${predicted} — ${dir} — learned variances are not supported: use a model that predicts as many`,
+    );
+  }
+  if (autoencoder && autoencoder.latent_channels !== given) {
+    throw new InputError(
+      `the UNet works on ${given} channels, the autoencoder on ${autoencoder.latent_channels} — ${dir} — use the autoencoder that belongs to it`,
+    );
+  }
+  const channels = autoencoder ? autoencoder.out_channels : given;
+  if (channels !== 1 && channels !== 3) {
+    const remedy = autoencoder
+      ? 'use a model of pictures'
+      : 'if these are latents, add the autoencoder as vae/';
+    throw new InputError(`${channels} channels make neither a grey nor an RGB picture — ${dir} — ${remedy}`);
+  }
+}
+
 function labelsOf(
   sumi: JsonObject,
   unet: UNet2DConfig,
   dir: string,
 ): Pick<LoadedModel, 'labels' | 'nullLabel'> {
+  if (unet.class_embed_type !== null) {
+    throw new InputError(
+      `class_embed_type ${unet.class_embed_type} is not supported in drawing — ${dir} — use a model with num_class_embeds`,
+    );
+  }
   const rows = unet.num_class_embeds;
   if (rows === null) return { labels: [], nullLabel: null };
   const nullLabel = typeof sumi.null_label === 'number' ? sumi.null_label : null;
-  const named = Array.isArray(sumi.labels) ? sumi.labels.map(String) : null;
-  const labels = named ?? Array.from({ length: rows }, (_, i) => String(i)).filter((_, i) => i !== nullLabel);
-  if (labels.length > rows || (nullLabel !== null && nullLabel >= rows)) {
+  const classes = nullLabel ?? rows;
+  const labels = Array.isArray(sumi.labels)
+    ? sumi.labels.map(String)
+    : Array.from({ length: classes }, (_, i) => String(i));
+  // Labels are the first rows of the table, the null class comes after them.
+  const fits = Number.isInteger(classes) && labels.length > 0 && labels.length <= classes;
+  if (!fits || (nullLabel !== null && nullLabel >= rows)) {
+    const none = nullLabel === null ? '' : ` and null_label ${nullLabel}`;
     throw new InputError(
-      `sumi.json names ${labels.length} labels but the network has ${rows} classes — ${dir} — restore the file`,
+      `sumi.json has ${labels.length} labels${none}, the network ${rows} classes — ${dir} — restore the file`,
     );
   }
   return { labels, nullLabel };
@@ -153,7 +198,13 @@ export class Codec {
   /** Pixels along a side for one number of the sample. */
   readonly reduction: number;
 
-  constructor(autoencoder: LoadedModel['autoencoder'], options: CompileOptions = {}) {
+  private readonly pictureChannels: number;
+
+  constructor(
+    { unet, autoencoder }: Pick<LoadedModel, 'unet' | 'autoencoder'>,
+    options: CompileOptions = {},
+  ) {
+    this.pictureChannels = autoencoder ? autoencoder.config.out_channels : unet.in_channels;
     this.reduction = autoencoder ? downscale(autoencoder.config) : 1;
     if (!autoencoder) return;
     const { config, params } = autoencoder;
@@ -175,13 +226,18 @@ export class Codec {
 
   /**
    * @param sample [h, w, channels]
-   * @returns the picture, [h·reduction, w·reduction, 3] in about [-1, 1]
+   * @returns the picture, [h·reduction, w·reduction, 3] in about [-1, 1]; grey ones get three equal channels
+   * @throws RunError when it holds NaN
    */
   async decode(sample: Float32Array, [h, w]: readonly [number, number]): Promise<Float32Array> {
-    if (!this.decoder) return sample;
-    const shape = [1, h, w, sample.length / (h * w)];
-    return (await this.decoder.run({ latents: { data: sample, shape, dtype: 'float32' } }))
-      .pictures as Float32Array;
+    let picture = sample;
+    if (this.decoder) {
+      const shape = [1, h, w, sample.length / (h * w)];
+      const run = await this.decoder.run({ latents: { data: sample, shape, dtype: 'float32' } });
+      picture = run.pictures as Float32Array;
+    }
+    requireFinite(picture);
+    return this.pictureChannels === 1 ? greyToRgb(picture) : picture;
   }
 
   /**
@@ -189,8 +245,9 @@ export class Codec {
    * @returns the sample of it that the UNet works on: the mean of the scaled latents, or the pixels themselves
    */
   async encode(picture: Float32Array, [h, w]: readonly [number, number]): Promise<Float32Array> {
-    if (!this.encoder) return picture;
-    const pictures = { data: picture, shape: [1, h, w, 3], dtype: 'float32' as const };
+    const data = this.pictureChannels === 1 ? rgbToGrey(picture) : picture;
+    if (!this.encoder) return data;
+    const pictures = { data, shape: [1, h, w, this.pictureChannels], dtype: 'float32' as const };
     return (await this.encoder.run({ pictures })).latents as Float32Array;
   }
 
@@ -198,4 +255,16 @@ export class Codec {
     await this.decoder?.dispose();
     await this.encoder?.dispose();
   }
+}
+
+function greyToRgb(grey: Float32Array): Float32Array {
+  return Float32Array.from({ length: grey.length * 3 }, (_, i) => grey[Math.floor(i / 3)]);
+}
+
+/** Luma by Rec. 601, as the grey pictures of datasets are made. */
+function rgbToGrey(rgb: Float32Array): Float32Array {
+  return Float32Array.from(
+    { length: rgb.length / 3 },
+    (_, i) => 0.299 * rgb[3 * i] + 0.587 * rgb[3 * i + 1] + 0.114 * rgb[3 * i + 2],
+  );
 }
