@@ -30,18 +30,13 @@ async function configOf(argv: TrainArgs): Promise<TrainConfig> {
   const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
   const named = argv.preset ?? file.preset ?? (file.diffusion ? undefined : 'small');
   const base: Json = named === undefined ? {} : presetConfig(String(named));
-  const augment = {
-    ...((base.augment as object) ?? {}),
-    ...((file.augment as object) ?? {}),
-    ...(argv.flip === undefined ? {} : { flip: argv.flip }),
-  };
   const given = {
     ...(argv.size === undefined ? {} : { size: argv.size }),
     ...(argv.seed === undefined ? {} : { seed: argv.seed }),
     ...(argv.background === undefined ? {} : { background: argv.background }),
     ...(argv.fit === undefined ? {} : { fit: argv.fit }),
     ...(argv.strict === undefined ? {} : { strict: argv.strict }),
-    augment: { flip: false, ...augment },
+    ...(argv.flip === undefined ? {} : { augment: { flip: argv.flip } }),
   };
   const merged = merge(merge(base, file), given);
   let config = parseTrainConfig(merged, argv.config ?? `--preset ${named}`);
@@ -210,7 +205,8 @@ function report(result: TrainResult, argv: TrainArgs, seconds: number): void {
   }
   const line = (text: string) => note(text, { quiet: argv.quiet });
   if (skipped > 0) line(`${skipped} damaged pictures were left out (--strict stops at the first)`);
-  if (interrupted) line(`stopped; go on with: sumi train --resume ${run}`);
+  const stage = argv.resume && argv.stage ? ` --stage ${argv.stage}` : '';
+  if (interrupted) line(`stopped; go on with: sumi train --resume ${run}${stage}`);
   else if (model) line(`the model is ready: sumi generate --model ${model} --out picture.png`);
   else line(`the autoencoder is ready: sumi train --resume ${run} --stage diffusion`);
 }

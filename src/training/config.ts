@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type AutoencoderInput, parseAutoencoderConfig } from '../autoencoder/index.js';
 import { InputError } from '../errors.js';
+import { SCHEDULER_NAMES } from '../schedulers/index.js';
 import { parseUNet2DConfig, type UNet2DConfigInput } from '../unet/index.js';
 
 const count = z.number().int().positive();
@@ -76,7 +77,7 @@ const schema = z.strictObject({
   sampling: z
     .strictObject({
       steps: count.default(50),
-      scheduler: z.string().default('ddim'),
+      scheduler: z.enum(SCHEDULER_NAMES).default('ddim'),
       guidance_scale: z.number().nonnegative().default(1),
     })
     .default({ steps: 50, scheduler: 'ddim', guidance_scale: 1 }),

@@ -1,12 +1,11 @@
 /** The training loop, the same for every stage: steps, metrics, states, samples, and stopping well. */
-import { join } from 'node:path';
 import { keepNewestStates, latestState, saveState, stateDir } from '../checkpoint/state.js';
 import type { Engine } from '../engine/engines.js';
 import type { ParamSpec } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { InputError, RunError } from '../errors.js';
 import { emaDecay, learningRate, type RateOptions } from './rates.js';
-import { MetricsLog, makeFolders } from './run-dir.js';
+import { type Metrics, MetricsLog, makeFolders } from './run-dir.js';
 import { freshVectors, type LossFunction, type OptimizerOptions, TrainStep } from './step.js';
 
 export interface StageSettings extends RateOptions {
@@ -54,6 +53,8 @@ export interface LoopOptions {
   readonly signal?: AbortSignal;
   /** Trains for about so many minutes instead of `settings.steps`: the pace of the first steps sets their number. */
   readonly minutes?: number;
+  /** Going on, `minutes` or `settings.steps` replace the length that the training began with. */
+  readonly newLength?: boolean;
   readonly onStep?: (report: StepReport) => void;
   readonly onNote?: (line: string) => void;
   readonly keepStates?: number;
@@ -81,7 +82,8 @@ export function recentLoss(losses: readonly { readonly loss: number }[], last = 
 /**
  * Trains a stage to its end, from its newest sound state if there is one.
  * @returns copies of the last weights and their average
- * @throws RunError when the loss is not a number (the last good state is saved), or a file cannot be written
+ * @throws RunError when the loss or the weights are not numbers any more (no state is saved then: the newest on
+ *   disk is sound), memory runs out, or a file cannot be written
  * @throws InputError when the state on disk belongs to other data or another model
  */
 export async function runStage(stage: Stage, options: LoopOptions = {}): Promise<StageResult> {
@@ -100,7 +102,11 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
     | undefined;
   let step = Number(counters?.step ?? 0);
   let seconds = Number(counters?.seconds ?? 0);
-  let steps = options.minutes && counters?.steps ? Math.max(Number(counters.steps), step) : settings.steps;
+  // A state that was saved before a run by minutes knew its pace holds no number of steps.
+  const begun = options.newLength ? 0 : Number(counters?.steps ?? 0);
+  const budget = begun === 0 && options.minutes ? options.minutes * 60 : undefined;
+  let steps = begun || settings.steps;
+  const calibrated = step + CALIBRATION + 1;
   const optimizer: OptimizerOptions = {
     beta1: settings.adam_beta1,
     beta2: settings.adam_beta2,
@@ -116,12 +122,20 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
     onBuild: () => onNote?.(`building the ${stage.name}'s training graph`),
   });
   let savedAt = found ? step : -1;
+  let paceKnown = budget === undefined;
+  // The weights that led here are not saved: going on from them would lead here again.
+  const diverged = async (what: string, at: number) => {
+    await log.flush();
+    await log.drawLoss();
+    return new RunError(diagnosis(stage, what, at, savedAt, log.entries));
+  };
   const save = async () => {
     if (savedAt === step) return;
+    if (!trainer.vectors.params.every(Number.isFinite)) throw await diverged('weights are not numbers', step);
     await log.flush();
     await saveState(stateDir(dir, step), {
       arrays: { ...trainer.vectors },
-      counters: { step, steps, seconds, fingerprint: stage.fingerprint },
+      counters: { step, steps: paceKnown ? steps : 0, seconds, fingerprint: stage.fingerprint },
     });
     savedAt = step;
     await keepNewestStates(dir, options.keepStates ?? 2);
@@ -130,24 +144,23 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
     await log.drawLoss();
     await stage.publish(trainer.vectors.ema, step);
   };
-  const budget = options.minutes && !counters ? options.minutes * 60 : undefined;
   const opened = performance.now();
+  const firstStep = step + 1;
   let calibratedFrom = opened;
-  const done = () => (budget !== undefined && step <= CALIBRATION ? false : step >= steps);
+  const done = () => paceKnown && step >= steps;
   try {
     while (!done() && !options.signal?.aborted) {
       const started = performance.now();
       const next = step + 1;
       // Until the pace is known, a run by minutes is in its warm-up anyway.
-      const rate = learningRate(
-        next,
-        budget !== undefined && step < CALIBRATION + 1 ? settings.steps : steps,
-        settings,
-      );
-      const result = await trainer.run(stage.batch(next), next, rate, emaDecay(next, settings.ema_decay));
+      const rate = learningRate(next, steps, settings);
+      const result = await trainer
+        .run(stage.batch(next), next, rate, emaDecay(next, settings.ema_decay))
+        .catch((error: unknown) => {
+          throw outOfMemory(error, stage) ?? error;
+        });
       if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradNorm)) {
-        await save();
-        throw new RunError(diagnosis(stage, next, rate, result.loss, log));
+        throw await diverged(`${Number.isFinite(result.loss) ? 'gradient' : 'loss'} is not a number`, next);
       }
       step = next;
       const took = (performance.now() - started) / 1000;
@@ -161,12 +174,13 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
         seconds: round(seconds),
         ...result.metrics,
       });
-      if (step === 1) calibratedFrom = performance.now();
-      if (budget !== undefined && step === CALIBRATION + 1) {
+      if (step === firstStep) calibratedFrom = performance.now();
+      if (budget !== undefined && step === calibrated) {
         const pace = (performance.now() - calibratedFrom) / 1000 / CALIBRATION;
         const spent = (performance.now() - opened) / 1000;
         // A twentieth is left for samples and states.
         steps = step + Math.max(1, Math.floor((budget * 0.95 - spent) / pace));
+        paceKnown = true;
         onNote?.(
           `${stage.name}: ${pace.toFixed(2)} s a step, so ${steps} steps in ${options.minutes} minutes`,
         );
@@ -195,7 +209,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
       seconds,
       params: params.slice(),
       ema: ema.slice(),
-      interrupted: options.signal?.aborted === true && step < steps,
+      interrupted: options.signal?.aborted === true && !done(),
     };
   } finally {
     await trainer.dispose();
@@ -204,10 +218,25 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
 
 const round = (x: number): number => Math.round(x * 1000) / 1000;
 
-function diagnosis(stage: Stage, step: number, rate: number, loss: number, log: MetricsLog): string {
-  const last = log.entries[log.entries.length - 1];
+/** ONNX Runtime's words for too little memory, in ours. */
+function outOfMemory(error: unknown, { name, settings }: Stage): RunError | null {
+  if (!/bad_alloc|allocate memory|out of memory/i.test((error as Error).message)) return null;
+  return new RunError(
+    `memory runs out in a step of ${settings.batch_size} pictures — ${name} — use a smaller --batch, --size or network`,
+  );
+}
+
+function diagnosis(
+  { name, dir }: Stage,
+  what: string,
+  step: number,
+  saved: number,
+  entries: readonly Metrics[],
+): string {
+  const last = entries[entries.length - 1];
   const before = last
-    ? `the step before had loss ${last.loss.toPrecision(3)} and gradient norm ${last.gradNorm.toPrecision(3)}`
+    ? `step ${last.step} had loss ${last.loss.toPrecision(3)}, gradient norm ${last.gradNorm.toPrecision(3)} and learning rate ${last.learningRate.toPrecision(3)}`
     : 'it was the first step';
-  return `the ${stage.name}'s ${Number.isFinite(loss) ? 'gradient' : 'loss'} is not a number at step ${step} (learning rate ${rate.toPrecision(3)}; ${before}) — ${join(stage.dir, 'checkpoints')} — the last good state is saved: go on with --resume and a lower --lr, or look for damaged pictures`;
+  const from = saved > 0 ? `step ${saved}, whose state is sound` : 'the start';
+  return `the ${name}'s ${what} at step ${step} (${before}) — ${dir} — go on from ${from}, by --resume and a lower --lr; if that does not help, look for damaged pictures`;
 }

@@ -1,9 +1,10 @@
 /** The files of a run: config.json, metrics.jsonl, loss.svg, samples/. Training states are src/checkpoint's. */
-import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises';
+import { appendFile, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatJson, type JsonObject, readJsonObject } from '../checkpoint/json.js';
 import { InputError } from '../errors.js';
-import { fileError, writeFileAtomic } from '../image/index.js';
+import { fileError, makeFolder, writeFileAtomic } from '../image/index.js';
+import { lockRun } from './lock.js';
 import { lossCurve } from './loss-curve.js';
 
 /** One line of metrics.jsonl. */
@@ -15,27 +16,39 @@ export interface Metrics {
 
 export const samplePath = (dir: string, step: number): string => join(dir, 'samples', `step-${step}.png`);
 
-/** @throws InputError when the folder holds something already: a run is never overwritten */
-export async function createRunDir(dir: string, config: JsonObject): Promise<void> {
+/**
+ * Makes and locks a run directory, whole or not at all.
+ * @returns the function that unlocks it
+ * @throws InputError when the folder holds something already: a run is never overwritten
+ */
+export async function createRunDir(dir: string, config: JsonObject): Promise<() => Promise<void>> {
   const existing = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
+    if (error.code === 'ENOENT') return null;
     throw fileError(error, dir, 'cannot use');
   });
-  if (existing.length > 0) {
+  if (existing && existing.length > 0) {
     throw new InputError(
       `the folder is not empty — ${dir} — go on with the run by --resume ${dir}, or name another --out`,
     );
   }
-  await makeFolders(dir);
-  await writeFileAtomic(join(dir, 'config.json'), formatJson(config));
+  await makeFolder(dir);
+  const unlock = await lockRun(dir);
+  try {
+    await makeFolders(dir);
+    await writeFileAtomic(join(dir, 'config.json'), formatJson(config));
+  } catch (error) {
+    for (const folder of FOLDERS) await rm(join(dir, folder), { recursive: true, force: true });
+    await unlock();
+    if (!existing) await rmdir(dir).catch(() => {});
+    throw error;
+  }
+  return unlock;
 }
 
+const FOLDERS = ['samples', 'checkpoints'] as const;
+
 export async function makeFolders(dir: string): Promise<void> {
-  for (const folder of ['samples', 'checkpoints']) {
-    await mkdir(join(dir, folder), { recursive: true }).catch((error) => {
-      throw fileError(error, dir, 'cannot create');
-    });
-  }
+  for (const folder of FOLDERS) await makeFolder(join(dir, folder));
 }
 
 export function readRunConfig(dir: string): Promise<JsonObject> {

@@ -1,7 +1,7 @@
 /** `train`: a folder of pictures in, a diffusers pipeline directory out. */
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { mkdir, realpath, rm } from 'node:fs/promises';
+import { isAbsolute, join, relative, resolve } from 'node:path';
 import {
   AUTOENCODER_CLASS_NAME,
   type AutoencoderConfig,
@@ -15,6 +15,8 @@ import { listStates, loadState } from '../checkpoint/state.js';
 import { findWeights, WEIGHTS_NAME } from '../checkpoint/weights.js';
 import { writePipelineDir } from '../checkpoint/write.js';
 import { Batches, BatchOrder, type Dataset, floatPictures, openDataset } from '../data/index.js';
+import { makeBetas } from '../diffusion/index.js';
+import { type Engine, isCompiled, useEagerBackend } from '../engine/engines.js';
 import { initParams } from '../engine/params.js';
 import { InputError } from '../errors.js';
 import { contactSheet, writeFileAtomic, writePng } from '../image/index.js';
@@ -23,6 +25,7 @@ import { parseUNet2DConfig, UNET2D_CLASS_NAME, type UNet2DConfig, unet2dSpecs } 
 import { autoencoderBatch, autoencoderLoss, encodeDataset, reconstruct } from './autoencoder.js';
 import { type AutoencoderStage, parseTrainConfig, type TrainConfig } from './config.js';
 import { diffusionLoss, Noising } from './diffusion.js';
+import { lockRun } from './lock.js';
 import { type LoopOptions, runStage, type StageResult } from './loop.js';
 import { createRunDir, readRunConfig, samplePath } from './run-dir.js';
 import { sampleSheet } from './samples.js';
@@ -47,9 +50,10 @@ export interface TrainOptions extends LoopOptions {
 }
 
 /** What may change when a run goes on. */
-export interface ResumeOptions extends Omit<TrainOptions, 'data' | 'out' | 'config' | 'autoencoderFrom'> {
+export interface ResumeOptions
+  extends Omit<TrainOptions, 'data' | 'out' | 'config' | 'autoencoderFrom' | 'newLength'> {
   readonly run: string;
-  /** New number of steps of the stage that is trained last. */
+  /** New number of steps of the stage that is trained last. Without it (or `minutes`) the run keeps its length. */
   readonly steps?: number;
   readonly learningRate?: number;
   /** Where the data lie now, if they moved. */
@@ -84,17 +88,45 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       'this configuration works on pixels — --autoencoder — leave it out, or use --preset small or base',
     );
   }
-  const dataset = await readData(options, config);
   const run = resolve(options.out);
-  await createRunDir(run, {
+  if (isInside(run, await realpath(options.data).catch(() => resolve(options.data)))) {
+    throw new InputError(
+      `the run would lie among its own pictures — ${run} — name an --out outside ${options.data}`,
+    );
+  }
+  if (!isCompiled(options.engine ?? 'onnx')) await useEagerBackend(options.engine as Engine);
+  const dataset = await readData(options, config);
+  await rehearse(dataset, config, options.autoencoderFrom);
+  const unlock = await createRunDir(run, {
     data: resolve(options.data),
     stage,
     fingerprint: dataset.fingerprint,
     labels: [...dataset.labels],
     autoencoder_from: options.autoencoderFrom ? resolve(options.autoencoderFrom) : null,
+    minutes: options.minutes ?? null,
     config: config as unknown as JsonObject,
   });
-  return runStages(run, dataset, config, stage, options, options.autoencoderFrom);
+  try {
+    return await runStages(run, dataset, config, stage, options, options.autoencoderFrom);
+  } finally {
+    await unlock();
+  }
+}
+
+function isInside(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way === '' || !(way.startsWith('..') || isAbsolute(way));
+}
+
+/** Finds what would stop the training later, while nothing is written yet. */
+async function rehearse(dataset: Dataset, config: TrainConfig, autoencoderFrom?: string): Promise<void> {
+  const { autoencoder, diffusion, augment, seed } = config;
+  new Batches(dataset, { batchSize: diffusion.batch_size, seed, augment });
+  makeBetas(diffusion);
+  const vae = autoencoderFrom
+    ? (await readAutoencoder(autoencoderFrom, config.size)).config
+    : autoencoder && parseAutoencoderConfig({ ...autoencoder.model, sample_size: config.size });
+  unetFor(config, vae, dataset.labels.length);
 }
 
 /**
@@ -116,7 +148,15 @@ export async function resumeTraining(options: ResumeOptions): Promise<TrainResul
       `the pictures are not those that the run began with — ${options.data ?? saved.data} — restore them, or start a new run`,
     );
   }
-  return runStages(run, dataset, config, stage, options, saved.autoencoder_from as string | null | undefined);
+  const newLength = options.steps !== undefined || options.minutes !== undefined;
+  const minutes = newLength ? options.minutes : ((saved.minutes as number | null | undefined) ?? undefined);
+  const from = saved.autoencoder_from as string | null | undefined;
+  const unlock = await lockRun(run);
+  try {
+    return await runStages(run, dataset, config, stage, { ...options, minutes, newLength }, from);
+  } finally {
+    await unlock();
+  }
 }
 
 /** Steps and learning rate given on the command line belong to the stage that is trained last. */
@@ -180,7 +220,8 @@ async function runStages(
   let vae: TrainedAutoencoder | null = null;
   if (config.autoencoder) {
     const own = join(run, 'autoencoder');
-    const split = options.minutes && stage === 'all' && !autoencoderFrom;
+    const ready = autoencoderFrom || stage === 'diffusion' || (await finishedAutoencoder(own));
+    const split = options.minutes && stage === 'all' && !ready;
     if (autoencoderFrom) vae = await readAutoencoder(autoencoderFrom, config.size);
     else if (stage === 'diffusion') vae = await readAutoencoder(own, config.size);
     else {
@@ -188,6 +229,8 @@ async function runStages(
       const result = await trainAutoencoder(own, dataset, config, config.autoencoder, {
         ...options,
         minutes,
+        // A new number of steps is meant for the last stage.
+        newLength: options.newLength && (stage === 'autoencoder' || minutes !== undefined),
       });
       stages.push({ ...result, name: 'autoencoder' });
       if (result.interrupted || stage === 'autoencoder') return finish(null);
@@ -239,7 +282,6 @@ async function trainAutoencoder(
     augment: config.augment,
   });
   const shown = spread(dataset.count, 16);
-  const finished = await lastSteps(dir);
   const fingerprint = fingerprintOf(
     dataset.fingerprint,
     model,
@@ -247,14 +289,17 @@ async function trainAutoencoder(
     settings.batch_size,
     config.augment,
   );
-  if (
-    finished &&
-    finished.step >= (options.minutes ? finished.steps : settings.steps) &&
-    finished.fingerprint === fingerprint
-  ) {
-    const { arrays } = await loadState(finished.dir);
-    return { ...finished, loss: Number.NaN, params: arrays.params, ema: arrays.ema, interrupted: false };
+  const finished = options.newLength ? null : await finishedAutoencoder(dir);
+  if (finished?.fingerprint === fingerprint) {
+    // A state that turns out to be damaged is left to runStage, which falls back to an older one.
+    const state = await loadState(finished.dir).catch(() => null);
+    if (state) {
+      const { params, ema } = state.arrays;
+      return { ...finished, loss: Number.NaN, params, ema, interrupted: false };
+    }
   }
+  // Weights and scaling factor belong together: until both are new, there are none.
+  await rm(join(dir, 'model'), { recursive: true, force: true });
   const result = await runStage(
     {
       name: 'autoencoder',
@@ -290,18 +335,24 @@ async function trainAutoencoder(
   return result;
 }
 
-/** Where a stage's newest state stands, without loading it. */
-async function lastSteps(
+/** Where the newest state of an autoencoder stands that is trained to its end and measured; else null. */
+async function finishedAutoencoder(
   dir: string,
 ): Promise<{ step: number; steps: number; seconds: number; fingerprint: unknown; dir: string } | null> {
   const [newest] = await listStates(dir);
-  if (!newest) return null;
-  const { counters } = (await readJsonObject(join(newest.dir, 'state.json')).catch(() => ({}))) as {
-    counters?: JsonObject;
-  };
+  const read = (path: string) => readJsonObject(path).catch(() => null);
+  if (!newest || !(await read(join(dir, 'model', 'config.json')))) return null;
+  const { counters } = ((await read(join(newest.dir, 'state.json'))) ?? {}) as { counters?: JsonObject };
   if (!counters) return null;
-  const { step, steps, seconds, fingerprint } = counters;
-  return { step: Number(step), steps: Number(steps), seconds: Number(seconds), fingerprint, dir: newest.dir };
+  const [step, steps] = [Number(counters.step), Number(counters.steps)];
+  if (!(steps > 0 && step >= steps)) return null;
+  return {
+    step,
+    steps,
+    seconds: Number(counters.seconds),
+    fingerprint: counters.fingerprint,
+    dir: newest.dir,
+  };
 }
 
 /** Evenly spread picture numbers. */
@@ -467,6 +518,10 @@ async function latentBatches(
   config: TrainConfig,
   options: StageOptions,
 ): Promise<(step: number) => CleanSamples> {
+  const { shift, crop, colour } = config.augment;
+  if (shift || crop || colour) {
+    options.onNote?.('latents are made once: of the augmentations only flip serves the diffusion model');
+  }
   options.onNote?.(`encoding ${dataset.count} pictures`);
   const encoded = async (data: Dataset) =>
     (await encodeDataset(vae.config, vae.params, data, options, undefined, options.signal)).latents;

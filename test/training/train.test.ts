@@ -164,16 +164,18 @@ describe('train', () => {
     expect(notes.join('\n')).toMatch(/skipped .*step-12: .*does not match its checksum/);
   });
 
-  it('stops with a diagnosis when the loss is not a number, and keeps the last good state', async () => {
+  it('stops with a diagnosis when it diverges, and goes on with a lower learning rate', async () => {
     const out = join(folder, 'nan');
     const config = tiny({ learning_rate: 1e30, max_grad_norm: 0, lr_scheduler: 'constant' });
     const failure = await train({ data, out, config }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(RunError);
     expect((failure as Error).message).toMatch(
-      /not a number at step \d+ .* — .* — the last good state is saved/,
+      /not a number at step \d+ .* — .* — go on from the start, by --resume and a lower --lr/,
     );
-    const { arrays } = await newest(out);
-    expect(arrays.params.every(Number.isFinite)).toBe(true);
+    expect(await listStates(out)).toEqual([]);
+    const mended = await resumeTraining({ run: out, learningRate: 1e-3 });
+    expect(mended.stages[0]).toMatchObject({ step: 12, interrupted: false });
+    expect((await newest(out)).arrays.params.every(Number.isFinite)).toBe(true);
   });
 
   it('trains an autoencoder and a model of its latents, in one go or by stage', async () => {
@@ -211,9 +213,14 @@ describe('bad input', () => {
     const out = join(folder, 'refused');
     await expect(train({ data: join(folder, 'nowhere'), out, config: tiny() })).rejects.toThrow(InputError);
     await expect(readFile(join(out, 'config.json'))).rejects.toThrow();
-    await expect(train({ data, out: data, config: tiny() })).rejects.toThrow(
+    await expect(train({ data, out: folder, config: tiny() })).rejects.toThrow(
       /not empty — .* — go on with the run by --resume/,
     );
+    for (const inside of [data, join(data, 'run')]) {
+      await expect(train({ data, out: inside, config: tiny() })).rejects.toThrow(
+        /the run would lie among its own pictures — .* — name an --out outside/,
+      );
+    }
     await expect(train({ data, out, config: tiny(), stage: 'autoencoder' })).rejects.toThrow(
       /no autoencoder/,
     );
