@@ -30,7 +30,8 @@ export const generate: CommandModule<object, GenerateArgs> = {
       .option('out', {
         type: 'string',
         default: 'pictures',
-        describe: 'FILE.png for one picture (or, with --grid, the sheet), else a folder for SEED.png files',
+        describe:
+          'FILE.png of one picture; of several it gives the names FILE-SEED.png, and FILE.png is the sheet of --grid. Else a folder for SEED.png',
       })
       .option('count', { type: 'number', default: 1, describe: 'How many pictures; picture i uses seed + i' })
       .option('seed', { type: 'number', default: 0, describe: 'The same seed draws the same picture' })
@@ -38,16 +39,15 @@ export const generate: CommandModule<object, GenerateArgs> = {
       .option('grid', {
         type: 'boolean',
         default: false,
-        describe: 'Also write a sheet of all pictures: grid.png in the folder, or FILE.png itself',
+        describe: 'Also write a sheet of all pictures: grid.png in the folder, or as --out says',
       })
       .option('animate', {
         type: 'string',
-        describe: 'Also write the denoising of the pictures as FILE.webp or FILE.gif',
+        describe: 'Also write how the pictures came out of the noise, as FILE.webp or FILE.gif',
       })
       .option('batch', {
         type: 'number',
-        hidden: true,
-        describe: 'Accepted for scripts; pictures are drawn one by one, which costs nothing on a CPU',
+        describe: 'Changes nothing: pictures are drawn one by one, so that no picture depends on another',
       })
       .example('sumi generate --out cat.png', 'one picture by the shipped model')
       .example('sumi generate --count 16 --grid --out pictures', 'sixteen, and a sheet of them')
