@@ -10,6 +10,7 @@ export interface TrainArgs {
   config?: string;
   stage?: 'autoencoder' | 'diffusion' | 'all';
   autoencoder?: string;
+  init?: string;
   size?: number;
   steps?: number;
   minutes?: number;
@@ -53,6 +54,10 @@ export const train: CommandModule<object, TrainArgs> = {
         type: 'string',
         choices: ['autoencoder', 'diffusion', 'all'] as const,
         describe: 'What to train (default all)',
+      })
+      .option('init', {
+        type: 'string',
+        describe: 'Model (folder or name) whose weights to start from, with the --config it was trained with',
       })
       .option('autoencoder', {
         type: 'string',

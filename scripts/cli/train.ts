@@ -130,6 +130,7 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
         'background',
         'fit',
         'autoencoder',
+        'init',
       ] as const
     ).filter((name) => argv[name] !== undefined);
     if (own.length > 0) {
@@ -165,6 +166,7 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
             data: argv.data as string,
             out: argv.out as string,
             autoencoderFrom: argv.autoencoder,
+            initFrom: argv.init,
             config,
           })
         : await resumeTraining({

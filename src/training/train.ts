@@ -8,6 +8,7 @@ import {
   autoencoderSpecs,
   parseAutoencoderConfig,
 } from '../autoencoder/index.js';
+import { isFile } from '../checkpoint/files.js';
 import { formatJson, type JsonObject, readJsonObject } from '../checkpoint/json.js';
 import { loadParams, saveParams } from '../checkpoint/load.js';
 import { readPipelineDir } from '../checkpoint/pipeline.js';
@@ -17,14 +18,16 @@ import { writePipelineDir } from '../checkpoint/write.js';
 import { Batches, BatchOrder, type Dataset, floatPictures, openDataset } from '../data/index.js';
 import { makeBetas } from '../diffusion/index.js';
 import { type Engine, isCompiled, useEagerBackend } from '../engine/engines.js';
-import { initParams } from '../engine/params.js';
+import { countParams, initParams } from '../engine/params.js';
 import { InputError } from '../errors.js';
 import { contactSheet, writeFileAtomic, writePng } from '../image/index.js';
+import { findModel } from '../pipelines/index.js';
 import { Random } from '../random.js';
 import { parseUNet2DConfig, UNET2D_CLASS_NAME, type UNet2DConfig, unet2dSpecs } from '../unet/index.js';
 import { autoencoderBatch, autoencoderLoss, encodeDataset, reconstruct } from './autoencoder.js';
 import { type AutoencoderStage, parseTrainConfig, type TrainConfig } from './config.js';
 import { diffusionLoss, Noising } from './diffusion.js';
+import { weightsFrom } from './init.js';
 import { lockRun } from './lock.js';
 import { type LoopOptions, runStage, type StageResult } from './loop.js';
 import { createRunDir, readRunConfig, samplePath } from './run-dir.js';
@@ -42,6 +45,8 @@ export interface TrainOptions extends LoopOptions {
   readonly stage?: StageName;
   /** A checkpoint whose autoencoder is used instead of training one. */
   readonly autoencoderFrom?: string;
+  /** A checkpoint whose weights training starts from; its autoencoder is used too, unless another is named. */
+  readonly initFrom?: string;
   /** What the weights of the published model are stored as. */
   readonly dtype?: 'F32' | 'F16';
   /** Folder for a compact copy of the decoded pictures. */
@@ -51,7 +56,7 @@ export interface TrainOptions extends LoopOptions {
 
 /** What may change when a run goes on. */
 export interface ResumeOptions
-  extends Omit<TrainOptions, 'data' | 'out' | 'config' | 'autoencoderFrom' | 'newLength'> {
+  extends Omit<TrainOptions, 'data' | 'out' | 'config' | 'autoencoderFrom' | 'initFrom' | 'newLength'> {
   readonly run: string;
   /** New number of steps of the stage that is trained last. Without it (or `minutes`) the run keeps its length. */
   readonly steps?: number;
@@ -88,6 +93,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       'this configuration works on pixels — --autoencoder — leave it out, or use --preset small or base',
     );
   }
+  if (stage === 'diffusion' && config.autoencoder && !options.autoencoderFrom) {
+    throw new InputError(
+      'the autoencoder comes first — --stage diffusion — leave --stage out, or name a checkpoint by --autoencoder',
+    );
+  }
   const run = resolve(options.out);
   if (isInside(run, await realpath(options.data).catch(() => resolve(options.data)))) {
     throw new InputError(
@@ -96,18 +106,22 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
   if (!isCompiled(options.engine ?? 'onnx')) await useEagerBackend(options.engine as Engine);
   const dataset = await readData(options, config);
-  await rehearse(dataset, config, options.autoencoderFrom);
+  const initFrom = options.initFrom === undefined ? null : resolve(await findModel(options.initFrom));
+  const given = options.autoencoderFrom ?? (config.autoencoder && initFrom);
+  const autoencoderFrom = given ? resolve(given) : null;
+  await rehearse(dataset, config, autoencoderFrom, initFrom);
   const unlock = await createRunDir(run, {
     data: resolve(options.data),
     stage,
     fingerprint: dataset.fingerprint,
     labels: [...dataset.labels],
-    autoencoder_from: options.autoencoderFrom ? resolve(options.autoencoderFrom) : null,
+    autoencoder_from: autoencoderFrom,
+    init_from: initFrom,
     minutes: options.minutes ?? null,
     config: config as unknown as JsonObject,
   });
   try {
-    return await runStages(run, dataset, config, stage, options, options.autoencoderFrom);
+    return await runStages(run, dataset, config, stage, options, { autoencoderFrom, initFrom });
   } finally {
     await unlock();
   }
@@ -119,14 +133,20 @@ function isInside(path: string, folder: string): boolean {
 }
 
 /** Finds what would stop the training later, while nothing is written yet. */
-async function rehearse(dataset: Dataset, config: TrainConfig, autoencoderFrom?: string): Promise<void> {
+async function rehearse(
+  dataset: Dataset,
+  config: TrainConfig,
+  autoencoderFrom: string | null,
+  initFrom: string | null,
+): Promise<void> {
   const { autoencoder, diffusion, augment, seed } = config;
   new Batches(dataset, { batchSize: diffusion.batch_size, seed, augment });
   makeBetas(diffusion);
   const vae = autoencoderFrom
     ? (await readAutoencoder(autoencoderFrom, config.size)).config
     : autoencoder && parseAutoencoderConfig({ ...autoencoder.model, sample_size: config.size });
-  unetFor(config, vae, dataset.labels.length);
+  const specs = unet2dSpecs(unetFor(config, vae, dataset.labels.length));
+  if (initFrom) await weightsFrom(initFrom, specs, new Float32Array(countParams(specs)));
 }
 
 /**
@@ -150,7 +170,10 @@ export async function resumeTraining(options: ResumeOptions): Promise<TrainResul
   }
   const newLength = options.steps !== undefined || options.minutes !== undefined;
   const minutes = newLength ? options.minutes : ((saved.minutes as number | null | undefined) ?? undefined);
-  const from = saved.autoencoder_from as string | null | undefined;
+  const from = {
+    autoencoderFrom: (saved.autoencoder_from as string | null | undefined) ?? null,
+    initFrom: (saved.init_from as string | null | undefined) ?? null,
+  };
   const unlock = await lockRun(run);
   try {
     return await runStages(run, dataset, config, stage, { ...options, minutes, newLength }, from);
@@ -205,7 +228,7 @@ async function runStages(
   config: TrainConfig,
   stage: StageName,
   options: StageOptions,
-  autoencoderFrom: string | null | undefined,
+  { autoencoderFrom, initFrom }: { autoencoderFrom: string | null; initFrom: string | null },
 ): Promise<TrainResult> {
   const stages: (StageResult & { name: string })[] = [];
   const finish = (model: string | null): TrainResult => ({
@@ -223,7 +246,7 @@ async function runStages(
     const ready = autoencoderFrom || stage === 'diffusion' || (await finishedAutoencoder(own));
     const split = options.minutes && stage === 'all' && !ready;
     if (autoencoderFrom) vae = await readAutoencoder(autoencoderFrom, config.size);
-    else if (stage === 'diffusion') vae = await readAutoencoder(own, config.size);
+    else if (stage === 'diffusion') vae = await readOwnAutoencoder(own, config.size);
     else {
       const minutes = split ? (options.minutes as number) * AUTOENCODER_SHARE : options.minutes;
       const result = await trainAutoencoder(own, dataset, config, config.autoencoder, {
@@ -234,11 +257,11 @@ async function runStages(
       });
       stages.push({ ...result, name: 'autoencoder' });
       if (result.interrupted || stage === 'autoencoder') return finish(null);
-      vae = await readAutoencoder(own, config.size);
+      vae = await readOwnAutoencoder(own, config.size);
     }
     if (split) options = { ...options, minutes: (options.minutes as number) * (1 - AUTOENCODER_SHARE) };
   }
-  const result = await trainDiffusion(run, dataset, config, vae, options);
+  const result = await trainDiffusion(run, dataset, config, vae, options, initFrom);
   stages.push({ ...result, name: 'diffusion' });
   return finish(join(run, 'model'));
 }
@@ -251,17 +274,34 @@ interface TrainedAutoencoder {
   readonly params: Float32Array;
 }
 
-/** The autoencoder of a checkpoint, or of a folder that holds one by itself (config.json and weights). */
+/** The autoencoder of a checkpoint, or of a folder `autoencoder` of a run. */
 async function readAutoencoder(dir: string, size: number): Promise<TrainedAutoencoder> {
-  const bare = await readJsonObject(join(dir, 'model', 'config.json')).catch(() => null);
-  const source = bare
-    ? { config: bare, weights: await findWeights(join(dir, 'model')) }
-    : (await readPipelineDir(dir)).autoencoder;
-  if (!source)
+  if (await isFile(join(dir, 'model', 'config.json'))) return readOwnAutoencoder(dir, size);
+  const { autoencoder } = await readPipelineDir(dir);
+  if (autoencoder) return loadAutoencoder(autoencoder, dir, size);
+  throw new InputError(
+    `no autoencoder — ${dir} — train one with --stage autoencoder, or name a latent model`,
+  );
+}
+
+/** The autoencoder that a run trained itself. */
+async function readOwnAutoencoder(dir: string, size: number): Promise<TrainedAutoencoder> {
+  const model = join(dir, 'model');
+  if (!(await isFile(join(model, 'config.json')))) {
     throw new InputError(
-      `no autoencoder — ${dir} — train one with --stage autoencoder, or name a latent model`,
+      `the autoencoder is not trained to its end — ${dir} — go on with --stage autoencoder, or leave --stage out`,
     );
-  const config = parseAutoencoderConfig({ ...source.config, sample_size: size }, dir);
+  }
+  const config = await readJsonObject(join(model, 'config.json'));
+  return loadAutoencoder({ config, weights: await findWeights(model) }, dir, size);
+}
+
+async function loadAutoencoder(
+  source: { config: JsonObject; weights: Parameters<typeof loadParams>[1] },
+  where: string,
+  size: number,
+): Promise<TrainedAutoencoder> {
+  const config = parseAutoencoderConfig({ ...source.config, sample_size: size }, where);
   return { config, params: await loadParams(autoencoderSpecs(config), source.weights) };
 }
 
@@ -399,6 +439,7 @@ async function trainDiffusion(
   config: TrainConfig,
   vae: TrainedAutoencoder | null,
   options: StageOptions,
+  initFrom: string | null,
 ): Promise<StageResult> {
   const { diffusion: settings } = config;
   const labels = dataset.labels.length;
@@ -412,6 +453,9 @@ async function trainDiffusion(
   const noising = new Noising(settings, random, nullLabel);
   const side = model.sample_size as number;
   const shape = [settings.batch_size, side, side, model.in_channels];
+  const fresh = initParams(specs, random.fork('init'));
+  const started = (await listStates(run)).length > 0;
+  const start = initFrom && !started ? await weightsFrom(initFrom, specs, fresh) : fresh;
   const clean = vae ? await latentBatches(vae, dataset, config, options) : pixelBatches(dataset, config);
   return runStage(
     {
@@ -420,7 +464,7 @@ async function trainDiffusion(
       settings,
       specs,
       loss: diffusionLoss(model),
-      init: () => initParams(specs, random.fork('init')),
+      init: () => start,
       batch: (step) => {
         const { samples, labelIds } = clean(step);
         const known = nullLabel === null ? null : labelIds.map((id) => (id < 0 ? nullLabel : id));

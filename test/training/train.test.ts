@@ -208,6 +208,30 @@ describe('train', () => {
   });
 });
 
+describe('starting from another model', () => {
+  it('takes its weights and its autoencoder, and refuses another network', async () => {
+    const [first, second] = [join(folder, 'first'), join(folder, 'second')];
+    const config = latent();
+    await train({ data, out: first, config });
+    const still = {
+      ...config,
+      diffusion: { ...config.diffusion, steps: 1, learning_rate: 1e-12, ema_decay: 0 },
+    };
+    const { stages } = await train({ data, out: second, config: still, initFrom: first });
+    expect(stages.map((s) => s.name)).toEqual(['diffusion']);
+    const before = (await newest(first)).arrays.ema;
+    const after = (await newest(second)).arrays.params;
+    expect(after.every((w, i) => Math.abs(w - before[i]) < 1e-6)).toBe(true);
+    const wider = { ...config.diffusion.model, block_out_channels: [16, 16] };
+    const other = { ...config, diffusion: { ...config.diffusion, model: wider } };
+    const out = join(folder, 'wider');
+    await expect(train({ data, out, config: other, initFrom: first })).rejects.toThrow(
+      /network is not the one to be trained \(conv_in/,
+    );
+    await expect(readFile(join(out, 'config.json'))).rejects.toThrow();
+  });
+});
+
 describe('bad input', () => {
   it('is refused before anything is written', async () => {
     const out = join(folder, 'refused');
