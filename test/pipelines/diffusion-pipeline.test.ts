@@ -248,4 +248,18 @@ describe('fromPretrained', () => {
     await expect(DiffusionPipeline.fromPretrained(at('empty'))).rejects.toThrow(/no checkpoint/);
     expect(await findModel(at('plain'))).toBe(at('plain'));
   });
+
+  const [name] = shippedModels();
+  it.skipIf(name === undefined)('prefers a model in the working directory, but no other folder', async () => {
+    const before = process.cwd();
+    await mkdir(at('cwd', name, 'pictures'), { recursive: true });
+    process.chdir(at('cwd'));
+    try {
+      expect(await findModel(name)).toMatch(new RegExp(`models/${name}$`));
+      await writeTiny(at('cwd', name), {});
+      expect(await findModel(name)).toBe(name);
+    } finally {
+      process.chdir(before);
+    }
+  });
 });

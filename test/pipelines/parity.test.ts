@@ -55,9 +55,10 @@ describe('samples as diffusers draws them', () => {
   it('latents, decoded', async () => {
     pipeline = await DiffusionPipeline.fromPretrained(join(fixtures, 'checkpoint/latents'), one);
     const sample = await replay('latents');
-    expect(difference(sample, numbers('latents.sample'))).toBeLessThan(1e-4);
+    // 6e-5 where this was written; other processors round otherwise.
+    expect(difference(sample, numbers('latents.sample'))).toBeLessThan(3e-4);
     const picture = await pipeline.codec.decode(sample, SIZE);
-    expect(difference(picture, numbers('latents.picture'))).toBeLessThan(1e-4);
+    expect(difference(picture, numbers('latents.picture'))).toBeLessThan(3e-4);
   });
 
   it('guided by a class', async () => {
