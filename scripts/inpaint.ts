@@ -10,13 +10,14 @@ export interface InpaintArgs {
   method: 'replace' | 'repaint';
   'jump-length': number;
   jumps: number;
-  feather: number;
+  area: 'mask' | 'whole';
+  feather?: number;
   'invert-mask': boolean;
   count: number;
   seed: number;
   steps?: number;
   scheduler?: string;
-  eta?: number;
+  eta: number;
   label?: string;
   guidance?: number;
   engine: string;
@@ -34,7 +35,7 @@ export const inpaint: CommandModule<object, InpaintArgs> = {
       .option('mask', {
         type: 'string',
         demandOption: true,
-        describe: 'White is drawn anew, black is kept to the byte',
+        describe: 'Picture of the same size: white is drawn anew, black is kept to the byte',
       })
       .option('out', {
         type: 'string',
@@ -47,16 +48,28 @@ export const inpaint: CommandModule<object, InpaintArgs> = {
         default: 'repaint' as const,
         describe: 'repaint goes back and forth for a better fit; replace is quicker',
       })
+      .option('eta', { type: 'number', default: 1, describe: 'DDIM’s noise, 0 to 1' })
       .option('jump-length', {
         type: 'number',
-        default: 5,
+        default: 3,
         describe: 'repaint: steps that are taken back at a time',
       })
-      .option('jumps', { type: 'number', default: 4, describe: 'repaint: how often each stretch is drawn' })
+      .option('jumps', {
+        alias: 'jump-n-sample',
+        type: 'number',
+        default: 4,
+        describe: 'repaint: how often each stretch is drawn',
+      })
+      .option('area', {
+        type: 'string',
+        choices: ['mask', 'whole'] as const,
+        default: 'mask' as const,
+        describe: 'What the model sees of a larger picture: around the mask, or all of it',
+      })
       .option('feather', {
         type: 'number',
-        default: 2,
-        describe: 'Pixels over which the edge fades in, on the painted side',
+        describe:
+          'Pixels over which the edge fades in, on the painted side (default: 0 where pixels are drawn as they are, else 2)',
       })
       .option('invert-mask', {
         type: 'boolean',

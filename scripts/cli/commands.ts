@@ -5,6 +5,7 @@
 import type { CommandModule } from 'yargs';
 import { dataset } from '../dataset.js';
 import { generate } from '../generate.js';
+import { img2img } from '../img2img.js';
 import { inpaint } from '../inpaint.js';
 import { inspect } from '../inspect.js';
 import { train } from '../train.js';
@@ -13,6 +14,7 @@ import { train } from '../train.js';
 export const commands: readonly CommandModule<object, never>[] = [
   generate as CommandModule<object, never>,
   inpaint as CommandModule<object, never>,
+  img2img as CommandModule<object, never>,
   train as CommandModule<object, never>,
   dataset as CommandModule<object, never>,
   inspect as CommandModule<object, never>,

@@ -5,15 +5,21 @@ export {
   type GeneratedPicture,
   type GenerateOptions,
   type PipelineOptions,
+  type PlannedPicture,
   type SamplingOptions,
   type StepProgress,
 } from './diffusion-pipeline.js';
+export { type Img2ImgOptions, img2img, startingStep } from './img2img.js';
 export {
   INPAINT_METHODS,
+  type InpaintedPicture,
   type InpaintMethod,
   type InpaintOptions,
   inpaint,
   inpaintDefaults,
-  repaintSchedule,
 } from './inpaint.js';
 export { Codec, DEFAULT_MODEL, findModel, type LoadedModel, loadModel, shippedModels } from './model.js';
+export { type PaintOptions, paint } from './paint.js';
+export type { PaintMask } from './paint-mask.js';
+export { INPAINT_AREAS, type InpaintArea, type Region } from './region.js';
+export { type Move, repaintSchedule } from './repaint.js';

@@ -1,0 +1,124 @@
+/** What the commands that change a given picture share: checks, progress, files, the report. */
+import { type Engine, requireEngine } from '../../src/engine/engines.js';
+import { InputError } from '../../src/errors.js';
+import type { Recipe } from '../../src/image/index.js';
+import {
+  checkSeed,
+  DiffusionPipeline,
+  type GeneratedPicture,
+  type SamplingOptions,
+} from '../../src/pipelines/index.js';
+import { labelsOf } from './generate.js';
+import { interruptible } from './interrupt.js';
+import { outputsOf, prepareFiles } from './outputs.js';
+import { type Progress, startProgress } from './progress.js';
+import { note, print, printJson } from './report.js';
+import { version } from './version.js';
+
+/** Options that such commands have. */
+export interface DrawingArgs {
+  model: string;
+  out: string;
+  count: number;
+  seed: number;
+  steps?: number;
+  scheduler?: string;
+  eta?: number;
+  label?: string;
+  guidance?: number;
+  engine: string;
+  threads?: number;
+  json: boolean;
+  quiet: boolean;
+}
+
+/** What both pipelines take. */
+export interface DrawingOptions extends SamplingOptions {
+  readonly count: number;
+  readonly seed: number;
+  readonly label?: string[];
+  readonly signal: AbortSignal;
+  readonly onStep: (done: number, total: number) => void;
+}
+
+export interface Drawing<Picture extends GeneratedPicture> {
+  readonly argv: DrawingArgs;
+  /** Of the method, for the recipe in each picture and the report. */
+  readonly facts: Record<string, string | number>;
+  /** Only for the report. */
+  readonly reported?: Record<string, string | number>;
+  readonly draw: (
+    pipeline: DiffusionPipeline,
+    options: DrawingOptions,
+    onPicture: (picture: Picture) => Promise<void>,
+  ) => Promise<unknown>;
+  readonly write: (file: string, picture: Picture, recipe: Recipe) => Promise<void>;
+}
+
+/** @throws InputError for numbers that no command can work with */
+export function checkDrawingArgs({ engine, ...argv }: DrawingArgs): void {
+  requireEngine(engine as Engine);
+  for (const name of ['count', 'steps', 'threads'] as const) {
+    const value = argv[name];
+    if (value !== undefined && !(Number.isInteger(value) && value > 0))
+      throw new InputError(`${value} is not possible — --${name} — give a whole number from 1`);
+  }
+  checkSeed(argv.seed);
+  outputsOf({ ...argv, grid: false });
+}
+
+/** Loads the model, draws, writes each picture as soon as it is done, and reports. */
+export async function runDrawing<Picture extends GeneratedPicture>(drawing: Drawing<Picture>): Promise<void> {
+  const { argv, facts, draw, write } = drawing;
+  const started = performance.now();
+  const outputs = outputsOf({ ...argv, grid: false });
+  const engine = argv.engine as Engine;
+  const pipeline = await DiffusionPipeline.fromPretrained(argv.model, { engine, threads: argv.threads });
+  try {
+    const { count, seed, steps, eta } = argv;
+    const label = labelsOf(argv.label, pipeline.labels);
+    const sampling = { steps, scheduler: argv.scheduler, eta, guidanceScale: argv.guidance };
+    const plan = pipeline.plan({ ...sampling, count, seed, label });
+    const scheduler = pipeline.scheduler(sampling);
+    const common = {
+      model: argv.model,
+      engine,
+      scheduler: String(scheduler.toConfig()._class_name),
+      ...facts,
+      steps: scheduler.timesteps.length,
+    };
+    await prepareFiles(plan.map((_, i) => outputs.file(i)));
+    const images: { path: string; seed: number; label: string | null }[] = [];
+    const save = async (picture: Picture) => {
+      const file = outputs.file(images.length);
+      const { seed, label, width, height } = picture;
+      const guidance = plan[images.length].condition.guidanceScale;
+      const recipe = { ...common, seed, label, guidance, eta: eta ?? 0, width, height, sumi: version() };
+      await write(file, picture, recipe);
+      images.push({ path: file, seed, label });
+    };
+    let progress: Progress | undefined;
+    const onStep = (done: number, total: number) => {
+      progress ??= startProgress({ label: 'draw', total, quiet: argv.quiet });
+      progress.update(done);
+    };
+    try {
+      await interruptible((signal) =>
+        draw(pipeline, { ...sampling, count, seed, label, signal, onStep }, save),
+      );
+    } catch (error) {
+      progress?.stop();
+      if (images.length > 0) note(`kept ${pictures(images.length)}`, argv);
+      throw error;
+    }
+    progress?.stop();
+    const seconds = Number(((performance.now() - started) / 1000).toFixed(3));
+    if (argv.json) return printJson({ ...common, seconds, ...drawing.reported, images });
+    note(`${pictures(images.length)} in ${seconds.toFixed(1)} s`, argv);
+    for (const { path } of images) print(path);
+  } finally {
+    await pipeline.dispose();
+  }
+}
+
+const pictures = (n: number): string => `${n} picture${n === 1 ? '' : 's'}`;
