@@ -93,7 +93,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       'this configuration works on pixels — --autoencoder — leave it out, or use --preset small or base',
     );
   }
-  if (stage === 'diffusion' && config.autoencoder && !options.autoencoderFrom) {
+  if (stage === 'diffusion' && config.autoencoder && !options.autoencoderFrom && !options.initFrom) {
     throw new InputError(
       'the autoencoder comes first — --stage diffusion — leave --stage out, or name a checkpoint by --autoencoder',
     );
@@ -253,7 +253,7 @@ async function runStages(
         ...options,
         minutes,
         // A new number of steps is meant for the last stage.
-        newLength: options.newLength && (stage === 'autoencoder' || minutes !== undefined),
+        newLength: options.newLength && (stage === 'autoencoder' || (minutes !== undefined && !ready)),
       });
       stages.push({ ...result, name: 'autoencoder' });
       if (result.interrupted || stage === 'autoencoder') return finish(null);

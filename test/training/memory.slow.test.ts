@@ -1,0 +1,46 @@
+/** A long training holds its memory: 1,200 steps of a small network. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { makeStyleDataset } from '../../src/data/index.js';
+import { tf } from '../../src/engine/tf.js';
+import { parseTrainConfig, presetConfig, train } from '../../src/training/index.js';
+
+it('does not grow over 1,200 steps', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sumi-memory-'));
+  const data = join(folder, 'shapes');
+  await makeStyleDataset('shapes', { out: data, size: 16, count: 8, seed: 1 });
+  const tiny = parseTrainConfig(presetConfig('tiny'), 'test');
+  const config = {
+    ...tiny,
+    size: 8,
+    augment: { ...tiny.augment, flip: true, shift: 1 },
+    diffusion: {
+      ...tiny.diffusion,
+      model: { ...tiny.diffusion.model, block_out_channels: [16, 32] },
+      steps: 1200,
+      checkpoint_every: 200,
+    },
+  };
+  const seen: { mib: number; tensors: number }[] = [];
+  try {
+    await train({
+      data,
+      out: join(folder, 'run'),
+      config,
+      onStep: ({ step }) => {
+        if (step % 100) return;
+        seen.push({ mib: process.memoryUsage.rss() / 2 ** 20, tensors: tf.memory().numTensors });
+      },
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  if (process.env.SUMI_SHOW_ERRORS) console.log(seen);
+  expect(seen.length).toBe(12);
+  // The first states, sheets and collections of garbage are over by step 300.
+  const [settled, last] = [seen[2], seen[11]];
+  expect(last.tensors).toBe(settled.tensors);
+  expect(last.mib - settled.mib).toBeLessThan(100);
+});
