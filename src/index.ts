@@ -1,7 +1,15 @@
 /** Sumi's public surface: `import { DiffusionPipeline, DDIMScheduler, train } from 'sumi'`. */
 export { autoencoderSpecs, decode, encode, parseAutoencoderConfig } from './autoencoder/index.js';
 export * from './checkpoint/index.js';
-export { type Dataset, makeStyleDataset, openDataset } from './data/index.js';
+export {
+  type Batch,
+  Batches,
+  type BatchOptions,
+  type Dataset,
+  type DatasetOptions,
+  makeStyleDataset,
+  openDataset,
+} from './data/index.js';
 export * from './diffusion/index.js';
 export { Compiled, type CompileOptions, graphOf, type TensorFunction } from './engine/compile.js';
 export { type Engine, engines, whyNot } from './engine/engines.js';
@@ -15,7 +23,15 @@ export {
 } from './engine/params.js';
 export { tf } from './engine/tf.js';
 export { InputError, RunError } from './errors.js';
-export { contactSheet, readRecipe, writePng } from './image/index.js';
+export {
+  contactSheet,
+  decodeRgb,
+  type Mask,
+  type RgbPicture,
+  readMask,
+  readRecipe,
+  writePng,
+} from './image/index.js';
 export * from './pipelines/index.js';
 export { Random } from './random.js';
 export * from './schedulers/index.js';
