@@ -87,8 +87,9 @@ describe('docs/cli.md', () => {
   it('names options of their commands', async () => {
     for (const [, name, rest] of text.matchAll(/^\| `sumi (\w+)` \|(.*)$/gm)) {
       const command = commands.find((c) => String(c.command).split(' ')[0] === name);
+      if (!command) throw new Error(`docs/cli.md has sumi ${name}, which is no command`);
       const parser = yargs([]);
-      (command?.builder as (y: typeof parser) => unknown)(parser);
+      (command.builder as (y: typeof parser) => unknown)(parser);
       // getOptions is public in yargs but missing in its types.
       const { key } = (parser as unknown as { getOptions(): { key: Record<string, boolean> } }).getOptions();
       for (const [, option] of rest.matchAll(/--([a-z][\w-]*)/g)) {
