@@ -10,7 +10,7 @@ export interface InpaintArgs {
   method: 'replace' | 'repaint';
   'jump-length': number;
   jumps: number;
-  area: 'mask' | 'whole';
+  area: 'auto' | 'mask' | 'whole';
   feather?: number;
   'invert-mask': boolean;
   count: number;
@@ -19,7 +19,7 @@ export interface InpaintArgs {
   scheduler?: string;
   eta: number;
   label?: string;
-  guidance?: number;
+  guidance: number;
   engine: string;
   threads?: number;
   json: boolean;
@@ -49,6 +49,15 @@ export const inpaint: CommandModule<object, InpaintArgs> = {
         describe: 'repaint goes back and forth for a better fit; replace is quicker',
       })
       .option('eta', { type: 'number', default: 1, describe: 'DDIM’s noise, 0 to 1' })
+      .option('label', {
+        type: 'string',
+        describe: 'What the picture is, by name or number: worth giving (default: the model goes without)',
+      })
+      .option('guidance', {
+        type: 'number',
+        default: 1,
+        describe: 'Pull towards the label; 1 is none: what is kept pulls already',
+      })
       .option('jump-length', {
         type: 'number',
         default: 3,
@@ -62,14 +71,15 @@ export const inpaint: CommandModule<object, InpaintArgs> = {
       })
       .option('area', {
         type: 'string',
-        choices: ['mask', 'whole'] as const,
-        default: 'mask' as const,
-        describe: 'What the model sees of a larger picture: around the mask, or all of it',
+        choices: ['auto', 'mask', 'whole'] as const,
+        default: 'auto' as const,
+        describe:
+          'What the model sees of a larger picture: around the mask, or all of it (auto: all up to 4 times its size)',
       })
       .option('feather', {
         type: 'number',
         describe:
-          'Pixels over which the edge fades in, on the painted side (default: 0 where pixels are drawn as they are, else 2)',
+          'Pixels over which the edge fades in, on the painted side (default: 0 where pixels are drawn as they are, else 2 of the model’s)',
       })
       .option('invert-mask', {
         type: 'boolean',

@@ -6,7 +6,12 @@ import { InputError } from '../errors.js';
 import type { AlphaPicture } from '../image/alpha.js';
 import { toFloat } from '../image/index.js';
 import { Random } from '../random.js';
-import type { DiffusionPipeline, GeneratedPicture, SamplingOptions } from './diffusion-pipeline.js';
+import type {
+  DiffusionPipeline,
+  GeneratedPicture,
+  PlannedPicture,
+  SamplingOptions,
+} from './diffusion-pipeline.js';
 import { paint } from './paint.js';
 import { cutMask, feather, type PaintMask, sampleMask } from './paint-mask.js';
 import { cutPicture, INPAINT_AREAS, type InpaintArea, paste, type Region, regionOf } from './region.js';
@@ -30,18 +35,23 @@ export interface InpaintOptions extends SamplingOptions {
    * DDIM's noise, 0 to 1. Default 1: steps that add noise of their own let what is painted fit what is kept better.
    */
   readonly eta?: number;
-  /** What the model sees of a picture larger than its own: by default the surroundings of what is painted. */
+  /** Weight of guidance. Default 1, none: the kept part guides already. */
+  readonly guidanceScale?: number;
+  /**
+   * What the model sees of a picture larger than its own: all of it, or the surroundings of what is painted. Default
+   * 'auto': all up to four times the model's size.
+   */
   readonly area?: InpaintArea;
   /**
    * Pixels over which the edge fades in, on the painted side. Default 0 where the model draws the picture's very
-   * pixels, 2 where they are decoded from latents or resized, which never fit to the byte.
+   * pixels, 2 of the model's pixels where they are decoded from latents or resized, which never fit to the byte.
    */
   readonly feather?: number;
   /** Default 1. */
   readonly count?: number;
   /** Picture i uses seed + i. Default 0. */
   readonly seed?: number;
-  /** Label, or several that the pictures take in turn. By default a picture's seed chooses one. */
+  /** Label, or several that the pictures take in turn. By default none, if the model knows what it is to have none. */
   readonly label?: string | number | readonly (string | number)[];
   readonly signal?: AbortSignal;
   /** Told after each move down or up of a step. */
@@ -61,18 +71,20 @@ export interface InpaintedPicture extends GeneratedPicture, AlphaPicture {
  * Measured where the right answer is known, on pairs of correlation 0.8 with one of them kept, 30 steps of DDIM: the
  * painted one depends on the kept one by 0.36 with `replace` and η = 0, 0.48 with η = 1; `repaint` with 4 jumps gives
  * 0.69 at length 3, 0.66 at 5 and 0.58 at 10, with 10 jumps 0.74 at length 2. The paper's length of 10 is for 250 steps.
+ * docs/inpainting.md has what the same settings do to pictures.
  */
 export const inpaintDefaults = {
   method: 'repaint',
   jumpLength: 3,
   jumps: 4,
   eta: 1,
-  area: 'mask',
+  guidanceScale: 1,
+  area: 'auto',
   count: 1,
   seed: 0,
 } as const satisfies Partial<InpaintOptions>;
 
-/** Default of `feather` where what is drawn does not fit to the byte. */
+/** Default of `feather`, in the model's pixels, where what is drawn does not fit to the byte. */
 const FEATHER = 2;
 
 /**
@@ -86,42 +98,35 @@ export async function inpaint(
   options: InpaintOptions,
 ): Promise<InpaintedPicture[]> {
   const settings = withDefaults(options);
-  const { image, mask, count, seed, eta, signal, onStep } = settings;
   check(settings);
-  const side = squareSide(pipeline);
-  const size = pipeline.sampleSize();
-  const { denoiser, codec } = pipeline;
-  const { steps, scheduler, guidanceScale, label } = settings;
-  const plan = pipeline.plan({ count, seed, label, steps, scheduler, eta, guidanceScale });
-
-  const region = regionOf(mask, side, settings.area);
-  const exact = codec.reduction === 1 && region.side === side;
-  const radius = options.feather ?? (exact ? 0 : FEATHER);
-  const weights = feather(mask, radius);
-  const picture = await cutPicture(image, region, side);
-  const known = await codec.encode(toFloat(picture.data), [side, side]);
-  const channels = known.length / (size[0] * size[1]);
-  const painted = sampleMask(cutMask(mask, region, side), side, codec.reduction, channels, exact ? 0 : 1);
+  const { image, eta, signal, onStep, onPicture } = settings;
+  const plan = planOf(pipeline, settings);
+  const { side, region, radius, weights, known, painted } = await prepare(pipeline, settings);
   const moves = movesOf(settings, pipeline, painted);
-
+  const size = pipeline.sampleSize();
   const results: InpaintedPicture[] = [];
   for (const [i, { seed, label, condition }] of plan.entries()) {
     const sample = await paint({
-      predict: (input, timestep) => denoiser.predict(input, size, timestep, condition),
-      scheduler: pipeline.scheduler(options),
+      predict: (input, timestep) => pipeline.denoiser.predict(input, size, timestep, condition),
+      scheduler: pipeline.scheduler(settings),
       known,
       painted,
       moves,
       random: new Random(seed),
       eta,
       signal,
-      onMove: (done) => onStep?.(i * moves.length + done, count * moves.length),
+      onMove: (done) => onStep?.(i * moves.length + done, plan.length * moves.length),
     });
-    const drawn = await codec.decode(sample, size);
-    const pasted = await paste(image, weights, region, drawn, side);
-    const done = { ...pasted, seed, label, region, feather: radius };
+    const drawn = await pipeline.codec.decode(sample, size);
+    const done = {
+      ...(await paste(image, weights, region, drawn, side)),
+      seed,
+      label,
+      region,
+      feather: radius,
+    };
     results.push(done);
-    await options.onPicture?.(done);
+    await onPicture?.(done);
   }
   return results;
 }
@@ -136,6 +141,42 @@ function withDefaults(options: InpaintOptions): Settings {
   return { ...inpaintDefaults, ...Object.fromEntries(given) } as Settings;
 }
 
+function planOf(pipeline: DiffusionPipeline, settings: Settings): PlannedPicture[] {
+  const { count, seed, label, steps, scheduler, eta, guidanceScale } = settings;
+  const plan = pipeline.plan({ count, seed, label, steps, scheduler, eta, guidanceScale });
+  const { nullLabel } = pipeline.model;
+  // A label drawn by lot, as `generate` does it, would hardly be that of the picture.
+  if (label !== undefined || nullLabel === null) return plan;
+  return plan.map(({ seed, condition }) => ({
+    seed,
+    label: null,
+    condition: { ...condition, label: nullLabel },
+  }));
+}
+
+/** What all versions share: what the model sees, and what of it is painted. */
+async function prepare(pipeline: DiffusionPipeline, settings: Settings) {
+  const { image, mask, area } = settings;
+  const { codec } = pipeline;
+  const [height, width] = pipeline.pictureSize;
+  if (height !== width) {
+    throw new InputError(
+      `the model draws pictures of ${width}×${height} — inpaint — use a model of square pictures`,
+    );
+  }
+  const side = width;
+  const region = regionOf(mask, side, area);
+  const exact = codec.reduction === 1 && region.side === side;
+  const fade = Math.round(FEATHER * Math.max(1, region.side / side));
+  const radius = settings.feather ?? (exact ? 0 : fade);
+  const { data } = await cutPicture(image, region, side);
+  const known = await codec.encode(toFloat(data), [side, side]);
+  const channels = known.length / (side / codec.reduction) ** 2;
+  const seen = cutMask(mask, region, side);
+  const painted = sampleMask(seen, side, codec.reduction, channels, exact ? 0 : 1);
+  return { side, region, radius, weights: feather(mask, radius), known, painted };
+}
+
 function movesOf(settings: Settings, pipeline: DiffusionPipeline, painted: Uint8Array): Move[] {
   const scheduler = pipeline.scheduler(settings);
   const steps = scheduler.timesteps.length;
@@ -144,14 +185,6 @@ function movesOf(settings: Settings, pipeline: DiffusionPipeline, painted: Uint8
   // With nothing to fit to, going back up only costs time.
   const free = painted.every((p) => p === 1);
   return free ? plainSchedule(steps) : repaintSchedule(steps, settings.jumpLength, settings.jumps);
-}
-
-function squareSide(pipeline: DiffusionPipeline): number {
-  const [height, width] = pipeline.pictureSize;
-  if (height === width) return height;
-  throw new InputError(
-    `the model draws pictures of ${width}×${height} — inpaint — use a model of square pictures`,
-  );
 }
 
 function check(settings: Settings): void {
@@ -179,5 +212,5 @@ function check(settings: Settings): void {
 
 function requireOneOf(name: string, value: string, known: readonly string[]): void {
   if (known.includes(value)) return;
-  throw new InputError(`${value} is unknown — --${name} — use ${known.join(' or ')}`);
+  throw new InputError(`${value} is unknown — --${name} — use ${known.join(', ')}`);
 }

@@ -71,14 +71,23 @@ export function sampleMask(
 }
 
 /**
- * Softens a mask's edge on its painted side only: the weight rises over `radius` pixels, counted from the kept ones.
+ * Softens a mask's edge on its painted side only: the weight rises over `radius` pixels, counted from the kept ones,
+ * or over as many as there are up to the middle of a thin part, so that a scratch is painted over whole.
  * @param radius in pixels; 0 changes nothing
  */
 export function feather(mask: PaintMask, radius: number): PaintMask {
   if (radius <= 0) return mask;
-  const { width, height } = mask;
-  // Distance to the nearest kept pixel, in two passes over the picture (Borgefors 1986, weights 1 and √2).
-  const distance = Float32Array.from(mask.data, (m) => (m > 0 ? Infinity : 0));
+  const distance = distanceToKept(mask);
+  const deepest = highestNear(distance, mask, Math.ceil(radius));
+  // Infinite where nothing is kept at all.
+  const weight = (i: number) =>
+    distance[i] === Infinity ? 1 : Math.min(1, distance[i] / Math.min(radius + 1, deepest[i] || 1));
+  return { ...mask, data: mask.data.map((m, i) => m * weight(i)) };
+}
+
+/** Distance to the nearest kept pixel, in two passes over the picture (Borgefors 1986, weights 1 and √2). */
+function distanceToKept({ data, width, height }: PaintMask): Float32Array {
+  const distance = Float32Array.from(data, (m) => (m > 0 ? Infinity : 0));
   const relax = (i: number, x: number, y: number, dx: number, dy: number) => {
     const [u, v] = [x + dx, y + dy];
     if (u < 0 || v < 0 || u >= width || v >= height) return;
@@ -95,5 +104,30 @@ export function feather(mask: PaintMask, radius: number): PaintMask {
       relax(i, x, y, -s, s);
     }
   }
-  return { ...mask, data: mask.data.map((m, i) => m * Math.min(1, distance[i] / (radius + 1))) };
+  return distance;
+}
+
+/** The highest value within a square of `radius` around each pixel, along rows first and columns then. */
+function highestNear(values: Float32Array, { width, height }: PaintMask, radius: number): Float32Array {
+  const out = values.slice();
+  for (let y = 0; y < height; y++) highestOnLine(out, y * width, 1, width, radius);
+  for (let x = 0; x < width; x++) highestOnLine(out, x, width, height, radius);
+  return out;
+}
+
+/** One line of it, in place. A queue holds what may still be highest, falling, so that each value is looked at twice. */
+function highestOnLine(values: Float32Array, first: number, stride: number, length: number, radius: number) {
+  const line = Float32Array.from({ length }, (_, i) => values[first + i * stride]);
+  const queue = new Int32Array(length);
+  let [head, tail] = [0, 0];
+  for (let i = 0; i < length + radius; i++) {
+    if (i < length) {
+      while (tail > head && line[queue[tail - 1]] <= line[i]) tail--;
+      queue[tail++] = i;
+    }
+    const at = i - radius;
+    if (at < 0) continue;
+    if (queue[head] < at - radius) head++;
+    values[first + at * stride] = line[queue[head]];
+  }
 }

@@ -11,9 +11,15 @@ export interface Region {
   readonly side: number;
 }
 
-/** What the model sees of a picture: the surroundings of what is painted, or all of it. */
-export const INPAINT_AREAS = ['mask', 'whole'] as const;
+/** What the model sees of a picture: the surroundings of what is painted, or all of it, or as its size suggests. */
+export const INPAINT_AREAS = ['auto', 'mask', 'whole'] as const;
 export type InpaintArea = (typeof INPAINT_AREAS)[number];
+
+/**
+ * Up to how many times the model's size `auto` shows it the whole picture. A model of whole things draws a whole thing
+ * (a face into the hole where a mouth was) if it is shown a part; blurred by the enlargement is better than that.
+ */
+const WHOLE_UP_TO = 4;
 
 /** How much wider than what is painted the region is, so that the model sees what surrounds it. */
 const CONTEXT = 1.5;
@@ -22,11 +28,13 @@ const CONTEXT = 1.5;
  * The square that the model works on. For `whole`, and for pictures that are no larger than the model's, it is the
  * square around the picture. For `mask` it is as large as the model's pictures, so that nothing is resized, or 1.5
  * times what is painted where that is more; it stays within the picture unless what is painted does not fit so.
+ * `auto` is `whole` up to four times the model's size, `mask` beyond.
  */
 export function regionOf(mask: PaintMask, modelSide: number, area: InpaintArea): Region {
   const { width, height } = mask;
   const [shorter, longer] = [Math.min(width, height), Math.max(width, height)];
-  if (area === 'whole' || longer <= modelSide) return squareAround(0, width - 1, 0, height - 1, longer, mask);
+  const wholeUpTo = { auto: WHOLE_UP_TO * modelSide, mask: modelSide, whole: Infinity }[area];
+  if (longer <= wholeUpTo) return squareAround(0, width - 1, 0, height - 1, longer, mask);
   const [x0, x1, y0, y1] = boundsOf(mask);
   const painted = Math.max(x1 - x0, y1 - y0) + 1;
   const wanted = Math.max(Math.ceil(painted * CONTEXT), modelSide);

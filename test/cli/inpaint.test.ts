@@ -59,8 +59,10 @@ describe('sumi inpaint', () => {
       label: 'bee',
       steps: 2,
       painted: report.painted,
-      feather: 0,
-      region: { left: 2, top: 1, side: 16 },
+      feather: 3,
+      region: { left: 0, top: -2, side: 24 },
+      guidance: 1,
+      eta: 1,
       width: 24,
       height: 20,
     });
@@ -151,7 +153,7 @@ describe('sumi inpaint', () => {
     const rgba = Buffer.from(noisyPicture(32, 20).data); // 24×20×4 bytes
     const raw = { width: 24, height: 20, channels: 4 as const };
     await writeFile(at('clear.png'), await sharp(rgba, { raw }).png().toBuffer());
-    await inpaint('--image', at('clear.png'), '--mask', at('mask.png'));
+    await inpaint('--image', at('clear.png'), '--mask', at('mask.png'), '--feather', '0');
     const { data, info } = await sharp(at('out.png')).raw().toBuffer({ resolveWithObject: true });
     expect(info.channels).toBe(4);
     for (let i = 0; i < 480; i++) {

@@ -3,8 +3,12 @@ import { cutMask, feather, sampleMask } from '../../src/pipelines/paint-mask.js'
 import { cutPicture, paste, regionOf } from '../../src/pipelines/region.js';
 import { boxMask, noisyPicture } from './pictures.js';
 
-const region = (width: number, height: number, box: readonly number[], area: 'mask' | 'whole' = 'mask') =>
-  regionOf(boxMask(width, height, box), 16, area);
+const region = (
+  width: number,
+  height: number,
+  box: readonly number[],
+  area: 'auto' | 'mask' | 'whole' = 'mask',
+) => regionOf(boxMask(width, height, box), 16, area);
 
 describe('the region that the model sees', () => {
   it('is the whole of a picture of its size or smaller', () => {
@@ -27,6 +31,11 @@ describe('the region that the model sees', () => {
 
   it('is the square around the picture on demand', () => {
     expect(region(100, 80, [50, 40, 54, 44], 'whole')).toEqual({ left: 0, top: -10, side: 100 });
+  });
+
+  it('is by default the whole up to four times its size', () => {
+    expect(region(64, 60, [50, 40, 54, 44], 'auto')).toEqual({ left: 0, top: -2, side: 64 });
+    expect(region(65, 60, [50, 40, 54, 44], 'auto')).toEqual({ left: 44, top: 34, side: 16 });
   });
 
   it('is cut out pixel for pixel, the edge going on beyond the picture', async () => {
@@ -71,8 +80,21 @@ describe('masks', () => {
     const mask = boxMask(8, 1, [2, 0, 8, 1]);
     expect([...feather(mask, 0).data]).toEqual([0, 0, 1, 1, 1, 1, 1, 1]);
     expect([...feather(mask, 3).data]).toEqual([0, 0, 0.25, 0.5, 0.75, 1, 1, 1]);
-    const corner = feather({ data: Float32Array.of(0, 1, 1, 1), width: 2, height: 2 }, 1).data;
-    expect(corner[3]).toBeCloseTo(Math.SQRT2 / 2, 6);
+    const corner = feather(boxMask(4, 4, [1, 1, 4, 4]), 3).data;
+    expect(corner[5]).toBeCloseTo(1 / 3, 6);
+    expect(feather({ data: Float32Array.of(0, 1, 1, 1), width: 2, height: 2 }, 1).data[1]).toBeCloseTo(
+      Math.SQRT1_2,
+      6,
+    );
+    // A blob beside a scratch: each fades over its own depth.
+    const both = boxMask(14, 1, [1, 0, 9, 1]);
+    both.data[12] = 1;
+    expect([...feather(both, 2).data].map((w) => Math.round(w * 3))).toEqual([
+      0, 1, 2, 3, 3, 3, 3, 2, 1, 0, 0, 0, 3, 0,
+    ]);
+    // A scratch is painted over whole, however far an edge is to fade.
+    expect([...feather(boxMask(7, 1, [3, 0, 4, 1]), 9).data]).toEqual([0, 0, 0, 1, 0, 0, 0]);
+    expect([...feather(boxMask(7, 1, [2, 0, 5, 1], 0.5), 9).data]).toEqual([0, 0, 0.25, 0.5, 0.25, 0, 0]);
     // Nothing is kept, so there is no edge.
     expect([...feather(boxMask(3, 1, [0, 0, 3, 1]), 5).data]).toEqual([1, 1, 1]);
   });

@@ -35,6 +35,7 @@ describe('what the mask keeps', () => {
       ['latents', method, 16, 16] as const,
     ]),
     ['pixels', 'replace', 50, 37],
+    ['pixels', 'replace', 80, 70],
     ['latents', 'replace', 37, 50],
     ['latents', 'replace', 9, 11],
   ] as const)('is the same bytes: %s, %s, %i×%i', async (model, method, width, height) => {
@@ -84,6 +85,18 @@ it('lets transparent pixels be, and paints opaque ones', async () => {
   expect(Array.from(picture.alpha ?? [])).toEqual(Array.from(alpha, (a, i) => (mask.data[i] > 0 ? 255 : a)));
 });
 
+it('goes by the label, or by none', async () => {
+  const [none] = await draw();
+  expect(none.label).toBeNull();
+  const [bee] = await draw({ label: 'bee' });
+  expect(bee.label).toBe('bee');
+  expect(bytes([bee])).not.toEqual(bytes([none]));
+  // The null class is what the network was trained to take for none.
+  expect(bytes(await draw({ label: 3 }))).toEqual(bytes([none]));
+  const [free] = await draw({}, 'latents');
+  expect(free.label).toBeNull();
+});
+
 describe('seeds', () => {
   it('draw the same again, whatever the count, and each its own', async () => {
     const three = bytes(await draw({ count: 3 }));
@@ -94,14 +107,24 @@ describe('seeds', () => {
 
   it('give the picture of `generate` where nothing is kept', async () => {
     const all = boxMask(16, 16, [0, 0, 16, 16]);
-    const [drawn] = await models.pixels.generate({ seed: 4, steps: 3 });
-    expect(bytes(await draw({ mask: all, eta: 0 }))).toEqual([Buffer.from(drawn.data)]);
+    const [drawn] = await models.pixels.generate({ seed: 4, steps: 3, label: 'bee' });
+    const [free] = await draw({ mask: all, eta: 0, guidanceScale: 2, label: 'bee' });
+    expect(Buffer.from(free.data)).toEqual(Buffer.from(drawn.data));
   });
 
   it('give the same by both methods without jumps', async () => {
     expect(bytes(await draw({ jumps: 1 }))).toEqual(bytes(await draw({ method: 'replace' })));
     expect(bytes(await draw({ jumps: 2 }))).not.toEqual(bytes(await draw({ method: 'replace' })));
   });
+});
+
+it.each([
+  [16, 'pixels', 0],
+  [16, 'latents', 2],
+  [40, 'pixels', 5],
+] as const)('softens the edge as far as it cannot fit: side %i, %s', async (side, model, feather) => {
+  const picture = { image: noisyPicture(side, side), mask: boxMask(side, side, [0, 0, 8, 8]) };
+  expect(await draw({ ...picture, method: 'replace', steps: 1 }, model)).toMatchObject([{ feather }]);
 });
 
 it.each(['ddpm', 'euler', 'dpmsolver'])('replaces with %s too', async (scheduler) => {
@@ -131,8 +154,8 @@ it('tells of every move, and stops between them with the pictures done before', 
 it.each<[string, Partial<InpaintOptions>, RegExp]>([
   ['another size', { mask: boxMask(16, 15, [0, 0, 3, 3]) }, /the mask is 16×15, the picture 16×16/],
   ['black', { mask: boxMask(16, 16, [0, 0, 0, 0]) }, /black everywhere/],
-  ['method', { method: 'magic' as 'replace' }, /magic is unknown — --method — use replace or repaint/],
-  ['area', { area: 'moon' as 'mask' }, /moon is unknown — --area — use mask or whole/],
+  ['method', { method: 'magic' as 'replace' }, /magic is unknown — --method — use replace, repaint/],
+  ['area', { area: 'moon' as 'mask' }, /moon is unknown — --area — use auto, mask, whole/],
   ['jumps', { jumps: 0 }, /0 is not possible — --jumps/],
   ['jumpLength', { jumpLength: 1.5 }, /1.5 is not possible — --jump-length/],
   ['feather', { feather: -1 }, /-1 is not possible — --feather/],
