@@ -48,6 +48,8 @@ export class Session {
       executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
+      // It folds a Pad into the pooling after it even where the pad is as large as the kernel, which pooling refuses.
+      extra: { optimization: { disable_specified_optimizers: 'Pad_Fusion' } },
       ...(options.threads ? { intraOpNumThreads: options.threads } : {}),
       ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
     };
