@@ -48,7 +48,12 @@ class TraceBackend extends tf.KernelBackend {
 
   lookup(dataId: object): Value {
     const value = this.data.get(dataId);
-    if (!value) throw new TraceError('a tensor of another trace was used in this one');
+    if (!value) {
+      const site = callSite(new Error());
+      throw new TraceError(
+        `a tensor from outside the compiled function was used in it${site ? ` — ${site}` : ''} — pass it in as an input or a constant, or make it inside`,
+      );
+    }
     return value;
   }
 

@@ -26,6 +26,24 @@ describe('what cannot be compiled', () => {
     expect(() => graphOf((i) => ({ y: tf.add(i.x, tf.zeros([4])) }), x)).toThrow(/4/);
   });
 
+  it('says so when a tensor from outside is used: of another trace, or an eager one', async () => {
+    let kept: Tensor | undefined;
+    graphOf((i) => {
+      kept = tf.keep(tf.neg(i.x));
+      return { y: i.x };
+    }, x);
+    await tf.setBackend('cpu');
+    const eager = tf.scalar(2);
+    for (const outside of [kept as unknown as Tensor, eager]) {
+      expect(() => graphOf((i) => ({ y: tf.add(i.x, outside) }), x)).toThrow(
+        /a tensor from outside the compiled function was used in it — .*tracing\.test\.ts:\d+.* — pass it in/,
+      );
+    }
+    // It is not harmed.
+    expect(eager.dataSync()[0]).toBe(2);
+    eager.dispose();
+  });
+
   it('leaves the backend as it was', async () => {
     await tf.setBackend('cpu');
     expect(() => graphOf((i) => ({ y: tf.cumsum(i.x) }), x)).toThrow();
