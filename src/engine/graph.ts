@@ -56,7 +56,9 @@ export function constantData(value: Value): TypedArray {
 /** "model.ts:12:5 (unet2d)" of the first frame outside the engine and tfjs, or '' when there is none. */
 export function callSite(at: Error | undefined): string {
   const frames = (at?.stack ?? '').split('\n').slice(1);
-  const frame = frames.find((f) => !/node_modules|[\\/]src[\\/]engine[\\/]|node:internal/.test(f));
+  const frame = frames.find(
+    (f) => !/node_modules|[\\/]src[\\/]engine[\\/]|node:internal|<anonymous>\)$/.test(f),
+  );
   if (!frame) return '';
   const match = /at (?:(.+?) \()?(?:file:\/\/)?([^()]+:\d+:\d+)\)?/.exec(frame.trim());
   return match ? `${match[2]}${match[1] ? ` (${match[1]})` : ''}` : frame.trim();
