@@ -1,9 +1,9 @@
 /** The files of a run: config.json, metrics.jsonl, loss.svg, samples/. Training states are src/checkpoint's. */
-import { appendFile, readdir, readFile, rm, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { appendFile, mkdir, readdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { formatJson, type JsonObject, readJsonObject } from '../checkpoint/json.js';
 import { InputError } from '../errors.js';
-import { fileError, makeFolder, writeFileAtomic } from '../image/index.js';
+import { fileError, writeFileAtomic } from '../image/index.js';
 import { lockRun } from './lock.js';
 import { lossCurve } from './loss-curve.js';
 
@@ -32,20 +32,44 @@ export async function createRunDir(dir: string, config: JsonObject): Promise<() 
     );
   }
   await makeFolder(dir);
-  const unlock = await lockRun(dir);
+  const removeMade = async () => {
+    // Only what is empty and was not there before.
+    if (!existing) await rmdir(dir).catch(() => {});
+  };
+  const unlock = await lockRun(dir).catch(async (error) => {
+    await removeMade();
+    throw error;
+  });
   try {
     await makeFolders(dir);
     await writeFileAtomic(join(dir, 'config.json'), formatJson(config));
   } catch (error) {
     for (const folder of FOLDERS) await rm(join(dir, folder), { recursive: true, force: true });
     await unlock();
-    if (!existing) await rmdir(dir).catch(() => {});
+    await removeMade();
     throw error;
   }
   return unlock;
 }
 
 const FOLDERS = ['samples', 'checkpoints'] as const;
+
+/**
+ * Makes a folder and its parents one by one: Node's recursive mkdir hides why it failed (a read-only disk is "no
+ * such file"), and does not return at all from places like /proc.
+ */
+async function makeFolder(dir: string): Promise<void> {
+  const missing: string[] = [];
+  for (let at = dir; !(await stat(at).catch(() => null)); at = dirname(at)) {
+    missing.unshift(at);
+    if (at === dirname(at)) break;
+  }
+  for (const folder of missing) {
+    await mkdir(folder).catch((error) => {
+      if (error.code !== 'EEXIST') throw fileError(error, folder, 'cannot make the folder');
+    });
+  }
+}
 
 export async function makeFolders(dir: string): Promise<void> {
   for (const folder of FOLDERS) await makeFolder(join(dir, folder));

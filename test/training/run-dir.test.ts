@@ -33,8 +33,12 @@ describe('a run directory', () => {
     await mkdir(dir);
     await (await createRunDir(dir, {}))();
     await expect(createRunDir(dir, {})).rejects.toThrow(/not empty — .*run-\d+ — go on .* --resume/);
+    const deep = join(fresh(), 'a', 'b');
+    await (await createRunDir(deep, {}))();
+    expect(await readdir(deep)).toContain('config.json');
     const file = fresh();
     await writeFile(file, '');
+    await expect(createRunDir(join(file, 'run'), {})).rejects.toThrow(InputError);
     await expect(createRunDir(file, {})).rejects.toThrow(InputError);
   });
 
@@ -50,6 +54,14 @@ describe('a run directory', () => {
     await mkdir(dir);
     await expect(createRunDir(dir, impossible)).rejects.toThrow('no');
     expect(await readdir(dir)).toEqual([]);
+  });
+});
+
+describe.runIf(process.platform === 'linux')('where no folder can be made', () => {
+  it('says so at once', async () => {
+    await expect(createRunDir('/proc/sumi/run', {})).rejects.toThrow(
+      /cannot make the folder: .* — \/proc\/sumi/,
+    );
   });
 });
 
