@@ -65,6 +65,9 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
+/** Names of the temporary files of `writeFileAtomic`; only a killed process leaves one. */
+export const TEMPORARY_NAME = /^\.sumi-\d+-[0-9a-f]{12}\.tmp$/;
+
 /**
  * Writes a file so that a reader sees the old content or the new one, never a part: a hidden temporary name in
  * the same folder, fsync, rename. Missing parent folders are made.

@@ -3,7 +3,7 @@ import { appendFile, mkdir, readdir, readFile, rm, rmdir, stat } from 'node:fs/p
 import { dirname, join } from 'node:path';
 import { formatJson, type JsonObject, readJsonObject } from '../checkpoint/json.js';
 import { InputError } from '../errors.js';
-import { fileError, writeFileAtomic } from '../image/index.js';
+import { fileError, TEMPORARY_NAME, writeFileAtomic } from '../image/index.js';
 import { lockRun } from './lock.js';
 import { lossCurve } from './loss-curve.js';
 
@@ -73,6 +73,15 @@ async function makeFolder(dir: string): Promise<void> {
 
 export async function makeFolders(dir: string): Promise<void> {
   for (const folder of FOLDERS) await makeFolder(join(dir, folder));
+}
+
+/** Removes files that a killed process left half-written. The run must be locked: they might be being written. */
+export async function removeHalfWritten(dir: string): Promise<void> {
+  for (const folder of [dir, join(dir, 'samples')]) {
+    for (const name of await readdir(folder).catch(() => [])) {
+      if (TEMPORARY_NAME.test(name)) await rm(join(folder, name), { force: true });
+    }
+  }
 }
 
 export function readRunConfig(dir: string): Promise<JsonObject> {

@@ -1,7 +1,8 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listStates, loadState, readPipelineDir } from '../../src/checkpoint/index.js';
 import { makeStyleDataset } from '../../src/data/index.js';
@@ -123,20 +124,16 @@ describe('train', () => {
     const config = tiny({ steps: 30, checkpoint_every: 4 });
     await train({ data, out: whole, config });
     const script = join(folder, 'child.mjs');
-    const bundle = join(folder, 'build');
-    execFileSync('npx', ['tsc', '-p', 'tsconfig.build.json', '--outDir', bundle], { stdio: 'inherit' });
-    await writeFile(join(folder, 'package.json'), '{"type":"module"}');
-    const modules = join(process.cwd(), 'node_modules');
-    execFileSync('ln', ['-s', modules, join(folder, 'node_modules')]);
     await writeFile(
       script,
-      `import { train } from ${JSON.stringify(join(bundle, 'src/training/index.js'))};
+      `import { train } from ${JSON.stringify(pathToFileURL('src/training/index.ts').href)};
        const config = ${JSON.stringify(config)};
-       await train({ data: ${JSON.stringify(data)}, out: ${JSON.stringify(killed)}, config, onStep: ({ step }) => { process.stdout.write(step + '\\n'); if (step === 14) process.kill(process.pid, 'SIGKILL'); } });`,
+       await train({ data: ${JSON.stringify(data)}, out: ${JSON.stringify(killed)}, config, onStep: ({ step }) => { if (step === 14) process.kill(process.pid, 'SIGKILL'); } });`,
     );
     const code = await new Promise((resolve) =>
-      spawn(process.execPath, [script], { stdio: ['ignore', 'ignore', 'inherit'] }).on('exit', (_, signal) =>
-        resolve(signal),
+      spawn(process.execPath, ['--import', 'tsx', script], { stdio: ['ignore', 'ignore', 'inherit'] }).on(
+        'exit',
+        (_, signal) => resolve(signal),
       ),
     );
     expect(code).toBe('SIGKILL');
