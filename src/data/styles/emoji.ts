@@ -74,7 +74,7 @@ function loadSet(label: string, name: string, from?: readonly string[]): StyleSo
   const about: Licence = {
     title: info.name,
     creator: info.author.name,
-    source: info.author.url ?? `https://www.npmjs.com/package/${name}`,
+    source: info.author.url ?? `npm package ${name}`,
     licence: { name: info.license.title, url: info.license.url ?? '' },
     package: { name, version: read('package.json', Manifest).version },
   };
