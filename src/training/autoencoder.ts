@@ -7,6 +7,7 @@ import {
   encode,
   klDivergence,
   sampleLatents,
+  scaleLatents,
 } from '../autoencoder/index.js';
 import { type Batches, type Dataset, floatPictures } from '../data/index.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
@@ -107,21 +108,19 @@ export async function reconstruct(
 const ENCODE_BATCH = 16;
 
 /**
- * The mean latents of all pictures of a dataset, unscaled, and their standard deviation about 0 (one over which
- * is the scaling factor of Rombach et al. 2022, appendix G).
+ * The mean latents of all pictures of a dataset, scaled as the configuration says, and their standard deviation
+ * about 0 (at scaling_factor 1, one over it is the scaling factor of Rombach et al. 2022, appendix G).
  * @returns latents [count, h, w, latent_channels]
  */
 export async function encodeDataset(
   config: AutoencoderConfig,
   flat: Float32Array,
   dataset: Dataset,
-  options: CompileOptions,
-  onProgress?: (done: number, total: number) => void,
-  signal?: AbortSignal,
+  options: CompileOptions & { readonly signal?: AbortSignal },
 ): Promise<{ latents: Float32Array; std: number }> {
   const constants = asConstants(autoencoderSpecs(config), flat);
   const fn = ({ pictures, ...params }: Record<string, Tensor>) => ({
-    mean: encode(config, params as Params, pictures as Tensor4D).mean,
+    scaled: scaleLatents(config, encode(config, params as Params, pictures as Tensor4D).mean),
   });
   const compiled = new Compiled(fn, { ...options, constants, name: 'encoder' });
   const { count, size } = dataset;
@@ -129,7 +128,7 @@ export async function encodeDataset(
   const latents = new Float32Array(count * each);
   try {
     for (let start = 0; start < count; start += ENCODE_BATCH) {
-      signal?.throwIfAborted();
+      options.signal?.throwIfAborted();
       // The last batch is filled up with the last picture, so that one graph serves all.
       const wanted = Array.from({ length: ENCODE_BATCH }, (_, i) => Math.min(start + i, count - 1));
       const pictures: Feed = {
@@ -137,10 +136,9 @@ export async function encodeDataset(
         shape: [ENCODE_BATCH, size, size, 3],
         dtype: 'float32',
       };
-      const { mean } = await compiled.run({ pictures });
+      const { scaled } = await compiled.run({ pictures });
       const used = Math.min(ENCODE_BATCH, count - start);
-      latents.set((mean as Float32Array).subarray(0, used * each), start * each);
-      onProgress?.(start + used, count);
+      latents.set((scaled as Float32Array).subarray(0, used * each), start * each);
     }
   } finally {
     await compiled.dispose();

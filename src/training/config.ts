@@ -1,6 +1,6 @@
 /** What a training run is made of: presets, a JSON file's keys, and the options of the command line. */
 import { z } from 'zod';
-import { type AutoencoderInput, parseAutoencoderConfig } from '../autoencoder/index.js';
+import { type AutoencoderInput, downscale, parseAutoencoderConfig } from '../autoencoder/index.js';
 import { InputError } from '../errors.js';
 import { SCHEDULER_NAMES } from '../schedulers/index.js';
 import { parseUNet2DConfig, type UNet2DConfigInput } from '../unet/index.js';
@@ -196,7 +196,7 @@ export function parseTrainConfig(value: unknown, where: string): TrainConfig {
     : null;
   parseUNet2DConfig(diffusion.model, `${where}: diffusion.model`);
   const levels = (diffusion.model.block_out_channels as number[] | undefined)?.length ?? 4;
-  const unit = 2 ** (levels - 1 + (vae ? vae.block_out_channels.length - 1 : 0));
+  const unit = 2 ** (levels - 1) * (vae ? downscale(vae) : 1);
   if (size % unit !== 0) {
     const near = Math.max(unit, Math.round(size / unit) * unit);
     throw new InputError(

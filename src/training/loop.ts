@@ -1,4 +1,5 @@
 /** The training loop, the same for every stage: steps, metrics, states, samples, and stopping well. */
+import { createHash } from 'node:crypto';
 import { keepNewestStates, latestState, saveState, stateDir } from '../checkpoint/state.js';
 import type { Engine } from '../engine/engines.js';
 import type { ParamSpec } from '../engine/params.js';
@@ -20,6 +21,13 @@ export interface StageSettings extends RateOptions {
   readonly max_grad_norm: number;
 }
 
+/** What a stage's function takes: the loop's options, and what the published weights are stored as. */
+export type StageOptions = LoopOptions & { readonly dtype?: 'F32' | 'F16' };
+
+/** Identifies what a state was trained on and as. */
+export const fingerprintOf = (...parts: unknown[]): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+
 /** What a stage trains and on what. */
 export interface Stage {
   readonly name: string;
@@ -28,8 +36,8 @@ export interface Stage {
   readonly settings: StageSettings;
   readonly specs: readonly ParamSpec[];
   readonly loss: LossFunction;
-  /** Starting values of all parameters. */
-  readonly init: () => Float32Array;
+  /** Starting values of all parameters; asked for only when there is no state to go on from. */
+  readonly init: () => Float32Array | Promise<Float32Array>;
   /** Inputs of a step, a pure function of the step (from 1): this is what makes resuming exact. */
   readonly batch: (step: number) => Record<string, Feed>;
   /** Identifies data and settings: a state of another run is refused. */
@@ -117,11 +125,17 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
   };
   const log = await MetricsLog.open(dir, step);
   const { engine, threads, onNote } = options;
-  const trainer = new TrainStep(stage.specs, stage.loss, arrays ?? freshVectors(stage.init()), optimizer, {
-    engine,
-    threads,
-    onBuild: () => onNote?.(`building the ${stage.name}'s training graph`),
-  });
+  const trainer = new TrainStep(
+    stage.specs,
+    stage.loss,
+    arrays ?? freshVectors(await stage.init()),
+    optimizer,
+    {
+      engine,
+      threads,
+      onBuild: () => onNote?.(`building the ${stage.name}'s training graph`),
+    },
+  );
   let savedAt = found ? step : -1;
   let paceKnown = budget === undefined;
   // The weights that led here are not saved: going on from them would lead here again.

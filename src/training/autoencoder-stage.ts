@@ -1,0 +1,179 @@
+/** The autoencoder's stage: training it, measuring it, and finding one that is ready. */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  AUTOENCODER_CLASS_NAME,
+  type AutoencoderConfig,
+  autoencoderSpecs,
+  parseAutoencoderConfig,
+} from '../autoencoder/index.js';
+import { isFile } from '../checkpoint/files.js';
+import { formatJson, type JsonObject, readJsonObject } from '../checkpoint/json.js';
+import { loadParams, saveParams } from '../checkpoint/load.js';
+import { readPipelineDir } from '../checkpoint/pipeline.js';
+import { listStates, loadState } from '../checkpoint/state.js';
+import { findWeights, WEIGHTS_NAME } from '../checkpoint/weights.js';
+import { Batches, type Dataset, floatPictures } from '../data/index.js';
+import { initParams } from '../engine/params.js';
+import { InputError } from '../errors.js';
+import { contactSheet, writeFileAtomic, writePng } from '../image/index.js';
+import { Random } from '../random.js';
+import { autoencoderBatch, autoencoderLoss, encodeDataset, reconstruct } from './autoencoder.js';
+import type { AutoencoderStage, TrainConfig } from './config.js';
+import { fingerprintOf, runStage, type StageOptions, type StageResult } from './loop.js';
+import { samplePath } from './run-dir.js';
+
+/** An autoencoder that is ready for the diffusion stage. */
+export interface TrainedAutoencoder {
+  readonly config: AutoencoderConfig;
+  readonly params: Float32Array;
+}
+
+/** The autoencoder of a checkpoint, or of a folder `autoencoder` of a run. */
+export async function readAutoencoder(dir: string, size: number): Promise<TrainedAutoencoder> {
+  if (await isFile(join(dir, 'model', 'config.json'))) return readOwnAutoencoder(dir, size);
+  const { autoencoder } = await readPipelineDir(dir);
+  if (autoencoder) return loadAutoencoder(autoencoder, dir, size);
+  throw new InputError(
+    `no autoencoder — ${dir} — train one with --stage autoencoder, or name a latent model`,
+  );
+}
+
+/** The autoencoder that a run trained itself. */
+export async function readOwnAutoencoder(dir: string, size: number): Promise<TrainedAutoencoder> {
+  const model = join(dir, 'model');
+  if (!(await isFile(join(model, 'config.json')))) {
+    throw new InputError(
+      `the autoencoder is not trained to its end — ${dir} — go on with --stage autoencoder, or leave --stage out`,
+    );
+  }
+  const config = await readJsonObject(join(model, 'config.json'));
+  return loadAutoencoder({ config, weights: await findWeights(model) }, dir, size);
+}
+
+async function loadAutoencoder(
+  source: { config: JsonObject; weights: Parameters<typeof loadParams>[1] },
+  where: string,
+  size: number,
+): Promise<TrainedAutoencoder> {
+  const config = parseAutoencoderConfig({ ...source.config, sample_size: size }, where);
+  return { config, params: await loadParams(autoencoderSpecs(config), source.weights) };
+}
+
+/**
+ * Trains an autoencoder, measures its latents' scale and writes it to `dir`/model; one that is ready is not trained
+ * again.
+ */
+export async function trainAutoencoder(
+  dir: string,
+  dataset: Dataset,
+  config: TrainConfig,
+  settings: AutoencoderStage,
+  options: StageOptions,
+): Promise<StageResult> {
+  await mkdir(dir, { recursive: true });
+  const model = parseAutoencoderConfig({ ...settings.model, sample_size: config.size });
+  const specs = autoencoderSpecs(model);
+  const random = new Random(config.seed, 'autoencoder');
+  const batches = new Batches(dataset, {
+    batchSize: settings.batch_size,
+    seed: config.seed,
+    augment: config.augment,
+  });
+  const shown = spread(dataset.count, 16);
+  const fingerprint = fingerprintOf(
+    dataset.fingerprint,
+    model,
+    config.seed,
+    settings.batch_size,
+    config.augment,
+  );
+  const finished = options.newLength ? null : await finishedAutoencoder(dir);
+  if (finished?.fingerprint === fingerprint) {
+    // A state that turns out to be damaged is left to runStage, which falls back to an older one.
+    const state = await loadState(finished.dir).catch(() => null);
+    if (state) {
+      const { params, ema } = state.arrays;
+      return { ...finished, loss: Number.NaN, params, ema, interrupted: false };
+    }
+  }
+  // Weights and scaling factor belong together: until both are new, there are none.
+  await rm(join(dir, 'model'), { recursive: true, force: true });
+  const result = await runStage(
+    {
+      name: 'autoencoder',
+      dir,
+      settings,
+      specs,
+      loss: autoencoderLoss(model, settings),
+      init: () => initParams(specs, random.fork('init')),
+      batch: autoencoderBatch(model, batches, random),
+      fingerprint,
+      publish: async (ema, step) => {
+        const pictures = {
+          data: floatPictures(dataset, shown),
+          shape: [shown.length, config.size, config.size, 3],
+          dtype: 'float32' as const,
+        };
+        const made = await reconstruct(model, ema, pictures, options);
+        await writePng(samplePath(dir, step), await sideBySide(pictures.data, made, config.size));
+      },
+    },
+    options,
+  );
+  if (result.interrupted) return result;
+  options.onNote?.('measuring the latents');
+  const { std } = await encodeDataset({ ...model, scaling_factor: 1 }, result.ema, dataset, options);
+  const measured = { ...model, scaling_factor: Number((1 / std).toPrecision(6)) };
+  await mkdir(join(dir, 'model'), { recursive: true });
+  await saveParams(specs, result.ema, join(dir, 'model', WEIGHTS_NAME));
+  await writeFileAtomic(
+    join(dir, 'model', 'config.json'),
+    formatJson({ _class_name: AUTOENCODER_CLASS_NAME, ...measured } as unknown as JsonObject),
+  );
+  return result;
+}
+
+/** Where the newest state of an autoencoder stands that is trained to its end and measured; else null. */
+export async function finishedAutoencoder(
+  dir: string,
+): Promise<{ step: number; steps: number; seconds: number; fingerprint: unknown; dir: string } | null> {
+  const [newest] = await listStates(dir);
+  const read = (path: string) => readJsonObject(path).catch(() => null);
+  if (!newest || !(await read(join(dir, 'model', 'config.json')))) return null;
+  const { counters } = ((await read(join(newest.dir, 'state.json'))) ?? {}) as { counters?: JsonObject };
+  if (!counters) return null;
+  const [step, steps] = [Number(counters.step), Number(counters.steps)];
+  if (!(steps > 0 && step >= steps)) return null;
+  return {
+    step,
+    steps,
+    seconds: Number(counters.seconds),
+    fingerprint: counters.fingerprint,
+    dir: newest.dir,
+  };
+}
+
+/** Evenly spread picture numbers. */
+function spread(total: number, wanted: number): number[] {
+  const n = Math.min(total, wanted);
+  return Array.from({ length: n }, (_, i) => Math.floor((i * total) / n));
+}
+
+/** Originals above their reconstructions. */
+async function sideBySide(originals: Float32Array, made: Float32Array, size: number) {
+  const each = size * size * 3;
+  const cut = (from: Float32Array, i: number) => ({
+    data: from.slice(i * each, (i + 1) * each),
+    width: size,
+    height: size,
+  });
+  const n = originals.length / each;
+  const half = Math.min(8, n);
+  const rows: ReturnType<typeof cut>[] = [];
+  for (let start = 0; start < n; start += half) {
+    for (let i = start; i < Math.min(n, start + half); i++) rows.push(cut(originals, i));
+    for (let i = start; i < Math.min(n, start + half); i++) rows.push(cut(made, i));
+  }
+  return contactSheet(rows, { columns: half });
+}
