@@ -1,23 +1,10 @@
 /** `sumi img2img`: options here, the work in scripts/cli/img2img.ts. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
-import { engineOptions, outputOptions, samplingOptions } from './cli/options.js';
+import { type DrawingArgs, engineOptions, outputOptions, samplingOptions } from './cli/options.js';
 
-export interface Img2ImgArgs {
-  model: string;
+export interface Img2ImgArgs extends DrawingArgs {
   image: string;
-  out: string;
   strength: number;
-  count: number;
-  seed: number;
-  steps?: number;
-  scheduler?: string;
-  eta?: number;
-  label?: string;
-  guidance?: number;
-  engine: string;
-  threads?: number;
-  json: boolean;
-  quiet: boolean;
 }
 
 export const img2img: CommandModule<object, Img2ImgArgs> = {

@@ -1,29 +1,18 @@
 /** `sumi inpaint`: options here, the work in scripts/cli/inpaint.ts. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
-import { engineOptions, outputOptions, samplingOptions } from './cli/options.js';
+import { type DrawingArgs, engineOptions, outputOptions, samplingOptions } from './cli/options.js';
 
-export interface InpaintArgs {
-  model: string;
+export interface InpaintArgs extends DrawingArgs {
   image: string;
   mask: string;
-  out: string;
   method: 'replace' | 'repaint';
   'jump-length': number;
   jumps: number;
   area: 'auto' | 'mask' | 'whole';
   feather?: number;
   'invert-mask': boolean;
-  count: number;
-  seed: number;
-  steps?: number;
-  scheduler?: string;
   eta: number;
-  label?: string;
   guidance: number;
-  engine: string;
-  threads?: number;
-  json: boolean;
-  quiet: boolean;
 }
 
 export const inpaint: CommandModule<object, InpaintArgs> = {

@@ -1,6 +1,6 @@
 /** `sumi train`: options here, the work in scripts/cli/train.ts. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
-import { outputOptions } from './cli/options.js';
+import { engineOptions, outputOptions } from './cli/options.js';
 
 export interface TrainArgs {
   data?: string;
@@ -34,7 +34,7 @@ export const train: CommandModule<object, TrainArgs> = {
   command: 'train',
   describe: 'Train a model on a folder of pictures, or go on with a run',
   builder: (yargs: Argv) =>
-    outputOptions(yargs)
+    outputOptions(engineOptions(yargs))
       .option('data', {
         type: 'string',
         describe: 'Folder of pictures; sub-folders or metadata.jsonl are labels',
@@ -91,13 +91,6 @@ export const train: CommandModule<object, TrainArgs> = {
         default: 'fp32' as const,
         describe: 'Weights of the published model',
       })
-      .option('engine', {
-        type: 'string',
-        choices: ['onnx', 'webgpu', 'cuda', 'tensorflow', 'wasm', 'cpu'],
-        default: 'onnx',
-        describe: 'What computes',
-      })
-      .option('threads', { type: 'number', describe: 'CPU threads (default all)' })
       .conflicts('steps', 'minutes')
       .example('sumi train --data pictures --out run --preset tiny', 'a first try')
       .example('sumi train --data pictures --out run --minutes 120', 'two hours')

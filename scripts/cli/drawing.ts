@@ -10,27 +10,11 @@ import {
 } from '../../src/pipelines/index.js';
 import { labelsOf } from './generate.js';
 import { interruptible } from './interrupt.js';
+import type { DrawingArgs } from './options.js';
 import { outputsOf, prepareFiles } from './outputs.js';
 import { type Progress, startProgress } from './progress.js';
 import { note, print, printJson } from './report.js';
 import { version } from './version.js';
-
-/** Options that such commands have. */
-export interface DrawingArgs {
-  model: string;
-  out: string;
-  count: number;
-  seed: number;
-  steps?: number;
-  scheduler?: string;
-  eta?: number;
-  label?: string;
-  guidance?: number;
-  engine: string;
-  threads?: number;
-  json: boolean;
-  quiet: boolean;
-}
 
 /** What both pipelines take. */
 export interface DrawingOptions extends SamplingOptions {

@@ -43,3 +43,20 @@ export function samplingOptions<T>(yargs: Argv<T>) {
       describe: 'Pull towards the label; 1 is none (default: the model’s)',
     });
 }
+
+/** What the commands have in common that change a given picture. */
+export interface DrawingArgs {
+  model: string;
+  out: string;
+  count: number;
+  seed: number;
+  steps?: number;
+  scheduler?: string;
+  eta?: number;
+  label?: string;
+  guidance?: number;
+  engine: string;
+  threads?: number;
+  json: boolean;
+  quiet: boolean;
+}

@@ -1,5 +1,6 @@
 /** Weights between safetensors files and the flat parameter vector that models compute with (engine/params.ts). */
-import { countParams, offsetsOf, type ParamSpec, sizeOf } from '../engine/params.js';
+import { sizeOf } from '../engine/graph.js';
+import { countParams, offsetsOf, type ParamSpec } from '../engine/params.js';
 import { InputError } from '../errors.js';
 import type { FloatDtype } from './dtypes.js';
 import { openSafetensors, type WeightsReader } from './safetensors.js';

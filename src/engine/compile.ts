@@ -78,12 +78,6 @@ export class Compiled {
       : this.eager(inputs, into);
   }
 
-  /** Builds for inputs of the given shapes without running. */
-  async prepare(inputs: Readonly<Record<string, Spec>>): Promise<void> {
-    if (isCompiled(this.engine)) await this.session(inputs);
-    else await useEagerBackend(this.engine);
-  }
-
   private session(inputs: Readonly<Record<string, Spec>>): Promise<Session> {
     const key = Object.entries(inputs)
       .map(([name, { shape, dtype }]) => `${name}:${dtype}[${shape}]`)

@@ -43,8 +43,7 @@ export function requireEngine(engine: Engine): void {
 async function firstOf(names: readonly string[]): Promise<boolean> {
   for (const name of names) {
     try {
-      const module = (await import(name)) as { default?: unknown };
-      void module;
+      await import(name);
       return true;
     } catch {
       // Try the next one; the caller says what to install when none is there.

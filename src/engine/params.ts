@@ -1,4 +1,5 @@
 import type { Random } from '../random.js';
+import { sizeOf } from './graph.js';
 import { type Tensor, type Tensor1D, tf } from './tf.js';
 
 /** How a parameter starts: PyTorch's defaults are uniform in ±bound; `zeros` is what DDPM gives its last convolutions. */
@@ -13,10 +14,6 @@ export interface ParamSpec {
 
 /** The parameters of a model as tensors, by diffusers' name. */
 export type Params = Readonly<Record<string, Tensor>>;
-
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((a, b) => a * b, 1);
-}
 
 export function countParams(specs: readonly ParamSpec[]): number {
   return specs.reduce((n, spec) => n + sizeOf(spec.shape), 0);

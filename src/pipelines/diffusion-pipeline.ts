@@ -1,7 +1,7 @@
 /** `DiffusionPipeline`: a checkpoint that draws. */
 import type { Engine } from '../engine/engines.js';
 import { requireEngine } from '../engine/engines.js';
-import { sizeOf } from '../engine/params.js';
+import { sizeOf } from '../engine/graph.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
 import { Random } from '../random.js';

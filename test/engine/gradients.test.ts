@@ -12,14 +12,8 @@ import {
   sampleLatents,
 } from '../../src/autoencoder/index.js';
 import { Compiled } from '../../src/engine/compile.js';
-import {
-  countParams,
-  initParams,
-  type ParamSpec,
-  type Params,
-  sizeOf,
-  unflatten,
-} from '../../src/engine/params.js';
+import { sizeOf } from '../../src/engine/graph.js';
+import { countParams, initParams, type ParamSpec, type Params, unflatten } from '../../src/engine/params.js';
 import type { Feed } from '../../src/engine/session.js';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor4D, tf } from '../../src/engine/tf.js';
 import { Random } from '../../src/random.js';

@@ -2,6 +2,7 @@
 import type { DType, Node } from '../graph.js';
 import { sizeOf } from '../graph.js';
 import { ElementType } from '../onnx.js';
+import { broadcastShapes } from '../shapes.js';
 import { equal, identity, type Lowering } from './context.js';
 import type { Lower } from './table.js';
 
@@ -36,33 +37,16 @@ const elementwise =
     const { shape } = l.value(out);
     const layout = commonLayout(l, node.inputs, shape);
     const operands = node.inputs.map((id) => l.operand(id, shape.length, layout));
-    // Uniform constants come as scalars: spread the result if nothing else gives it its shape.
     const name = build(l, operands, node);
-    const shaped = node.inputs.some(
-      (id) => equal(l.value(id).shape, shape) && l.value(id).constant?.uniform === undefined,
+    // Uniform constants come as scalars: spread the result if the other operands do not give it its shape.
+    const given = node.inputs.map((id) => l.value(id)).filter((v) => v.constant?.uniform === undefined);
+    const spreads = equal(
+      given.reduce<readonly number[]>((s, v) => broadcastShapes(s, v.shape), []),
+      shape,
     );
-    const full =
-      shaped || (node.inputs.length > 1 && spreads(l, node, shape))
-        ? name
-        : l.emit('Expand', [name, l.ints(layout.map((a) => shape[a]))]);
+    const full = spreads ? name : l.emit('Expand', [name, l.ints(layout.map((a) => shape[a]))]);
     l.bind(out, full, layout);
   };
-
-/** Whether the operands that are not scalars broadcast to the whole output by themselves. */
-function spreads(l: Lowering, node: Node, shape: readonly number[]): boolean {
-  return shape.every((d, i) => {
-    if (d === 1)
-      return (
-        node.inputs.some(
-          (id) => l.value(id).constant?.uniform === undefined && l.value(id).shape.length === shape.length,
-        ) || shape.length === 0
-      );
-    return node.inputs.some((id) => {
-      const v = l.value(id);
-      return v.constant?.uniform === undefined && v.shape[v.shape.length - shape.length + i] === d;
-    });
-  });
-}
 
 const op =
   (name: string): Build =>

@@ -17,9 +17,6 @@ const table: Readonly<Record<string, Lower>> = {
   ...convolutionLowerings,
 };
 
-/** Every tfjs kernel that can be compiled. */
-export const loweredOps: readonly string[] = Object.keys(table);
-
 /**
  * @param graph as the tracer recorded it, simplified or not
  * @returns the same computation with inputs and outputs in the graph's own axes' order
