@@ -20,6 +20,7 @@ import type { LossFunction } from './step.js';
 
 export interface AutoencoderWeights {
   readonly kl_weight: number;
+  readonly mse_weight: number;
   readonly edge_weight: number;
 }
 
@@ -38,7 +39,8 @@ function edges(x: Tensor4D): [Tensor4D, Tensor4D] {
 }
 
 /**
- * Mean absolute error of pixels and of their neighbours' differences, plus the KL term (Kingma & Welling 2014).
+ * Mean absolute and mean squared error of pixels, mean absolute error of their neighbours' differences, and the KL
+ * term (Kingma & Welling 2014).
  * Batch: `pictures` [N, S, S, 3] in [-1, 1], `noise` [N, h, w, latent_channels] standard normal.
  */
 export function autoencoderLoss(config: AutoencoderConfig, weights: AutoencoderWeights): LossFunction {
@@ -47,15 +49,18 @@ export function autoencoderLoss(config: AutoencoderConfig, weights: AutoencoderW
     const latents = sampleLatents(posterior.mean, posterior.logvar, noise as Tensor4D);
     const error = tf.sub(decode(config, params, latents), pictures) as Tensor4D;
     const l1 = tf.mean(tf.abs(error)) as Scalar;
+    const mse = tf.mean(tf.square(error)) as Scalar;
     const [right, down] = edges(error);
     const edge = tf.add(tf.mean(tf.abs(right)), tf.mean(tf.abs(down)));
     const perNumber = latents.size / latents.shape[0];
     const kl = tf.div(tf.mean(klDivergence(posterior)), perNumber) as Scalar;
-    const loss = tf.add(
-      tf.add(l1, tf.mul(edge, weights.edge_weight)),
+    const loss = tf.addN([
+      l1,
+      tf.mul(mse, weights.mse_weight),
+      tf.mul(edge, weights.edge_weight),
       tf.mul(kl, weights.kl_weight),
-    ) as Scalar;
-    return { loss, metrics: { l1, kl } };
+    ]) as Scalar;
+    return { loss, metrics: { l1, mse, kl } };
   };
 }
 

@@ -35,6 +35,8 @@ const autoencoderStage = z.strictObject({
   model: z.record(z.string(), z.unknown()),
   /** Weight of the latents' divergence from the normal distribution, per latent number. */
   kl_weight: z.number().nonnegative().default(1e-4),
+  /** Weight of the squared error beside the absolute one: keeps colours true, whose errors are large but plain. */
+  mse_weight: z.number().nonnegative().default(1),
   /** Weight of the differences of neighbouring pixels beside those of pixels: keeps lines sharp. */
   edge_weight: z.number().nonnegative().default(1),
 });

@@ -82,59 +82,70 @@ const conv2dInput: Lower = (l, node) => {
   l.bind(node.outputs[0], made, NCHW);
 };
 
-/** The input, channels and samples first, with the convolution's zeros around it. */
-function padded(l: Lowering, x: string, g: Geometry, extraRows: number): string {
-  const { top, left, bottom, right } = g.padInfo;
-  if (!top && !left && !bottom && !right && !extraRows) return x;
-  return l.emit('Pad', [x, l.ints([0, 0, top, left, 0, 0, bottom + extraRows, right])]);
-}
-
 /**
  * Gradient of the filter, one product per filter tap: dW[tap] = dy·(x shifted by tap)ᵀ over all pixels of all
  * samples. Both are held channels-outermost, [C, N, pixels], so that a product sums over the whole batch at once.
- *
- * With stride 1, dy is laid on the padded picture's grid (same row length, zeros in the extra columns), so that
- * every tap's view of x is one contiguous run of its flat rows: shifts are plain slices.
  */
 const conv2dFilter: Lower = (l, node) => {
   const [x, dy] = node.inputs;
   const [out] = node.outputs;
   const g = convInfo(l.value(x).shape, l.value(out).shape, node.attrs);
-  const { batchSize: n, inChannels: ci, outChannels: co, outHeight: oh, outWidth: ow } = g;
+  const { inChannels: ci, outChannels: co } = g;
   const [kh, kw] = [g.filterHeight, g.filterWidth];
-  const width = g.inWidth + g.padInfo.left + g.padInfo.right;
-  const height = g.inHeight + g.padInfo.top + g.padInfo.bottom;
-  const unit = g.strideHeight === 1 && g.strideWidth === 1 && g.dilationHeight === 1 && g.dilationWidth === 1;
-  const flat = unit && kh * kw > 1;
-  const source = padded(l, channelsOutermost(l, x), g, flat ? 1 : 0);
+  const source = channelsOutermost(l, x);
   const grad = channelsOutermost(l, dy);
-  const taps: string[] = [];
-  if (flat) {
-    const flatX = l.reshape(source, [ci, n, (height + 1) * width]);
-    const wide = width === ow ? grad : l.emit('Pad', [grad, l.ints([0, 0, 0, 0, 0, 0, 0, width - ow])]);
-    const rows = l.reshape(wide, [co, n * oh * width]);
-    for (let start = 0; start < kh * width; start++) {
-      if (start % width >= kw) continue;
-      const view = l.emit('Slice', [flatX, l.ints([start]), l.ints([start + oh * width]), l.ints([2])]);
-      taps.push(product(l, rows, l.reshape(view, [ci, n * oh * width]), false, true));
-    }
-  } else {
-    const rows = l.reshape(grad, [co, n * oh * ow]);
-    for (let i = 0; i < kh; i++) {
-      for (let j = 0; j < kw; j++) {
-        const [top, left] = [i * g.dilationHeight, j * g.dilationWidth];
-        const [bottom, right] = [top + (oh - 1) * g.strideHeight + 1, left + (ow - 1) * g.strideWidth + 1];
-        const whole = bottom - top === height && right - left === width && unit;
-        const bounds = [l.ints([top, left]), l.ints([bottom, right]), l.ints([2, 3]), l.ints(strides(g))];
-        const view = whole ? source : l.emit('Slice', [source, ...bounds]);
-        taps.push(product(l, rows, l.reshape(view, [ci, n * oh * ow]), false, true));
-      }
-    }
-  }
+  const unit = g.strideHeight === 1 && g.strideWidth === 1 && g.dilationHeight === 1 && g.dilationWidth === 1;
+  const sameSize = unit && g.outHeight === g.inHeight && g.outWidth === g.inWidth;
+  const taps = sameSize ? shiftedTaps(l, source, grad, g) : slicedTaps(l, source, grad, g);
   // [O, taps·I] = [O, kh, kw, I]
   const all = taps.length === 1 ? taps[0] : l.emit('Concat', taps, { axis: 1 });
   l.bind(out, l.reshape(all, [co, kh, kw, ci]), [3, 0, 1, 2]);
 };
+
+/**
+ * Where x and dy are of one size, a tap (i, j) moves x sideways by j and dy up by i, with zeros behind: kh + kw moved
+ * copies serve all kh·kw products, and no product has padding in it.
+ */
+function shiftedTaps(l: Lowering, x: string, dy: string, g: Geometry): string[] {
+  const { batchSize: n, inChannels: ci, outChannels: co, inHeight: h, inWidth: w } = g;
+  const length = n * h * w;
+  const columns = Array.from({ length: g.filterWidth }, (_, j) => {
+    const left = g.padInfo.left - j;
+    const moved = left === 0 ? x : l.emit('Pad', [x, l.ints([0, 0, 0, left, 0, 0, 0, -left])]);
+    return l.reshape(moved, [ci, length]);
+  });
+  const flat = l.reshape(dy, [co, n, h * w]);
+  const rows = Array.from({ length: g.filterHeight }, (_, i) => {
+    const down = (i - g.padInfo.top) * w;
+    const moved = down === 0 ? flat : l.emit('Pad', [flat, l.ints([0, 0, down, 0, 0, -down])]);
+    return l.reshape(moved, [co, length]);
+  });
+  return rows.flatMap((row) => columns.map((column) => product(l, row, column, false, true)));
+}
+
+function slicedTaps(l: Lowering, x: string, dy: string, g: Geometry): string[] {
+  const { batchSize: n, inChannels: ci, outChannels: co, outHeight: oh, outWidth: ow } = g;
+  const { top, left, bottom, right } = g.padInfo;
+  const padded =
+    top || left || bottom || right ? l.emit('Pad', [x, l.ints([0, 0, top, left, 0, 0, bottom, right])]) : x;
+  const rows = l.reshape(dy, [co, n * oh * ow]);
+  const taps: string[] = [];
+  for (let i = 0; i < g.filterHeight; i++) {
+    for (let j = 0; j < g.filterWidth; j++) {
+      const [y, z] = [i * g.dilationHeight, j * g.dilationWidth];
+      const ends = [y + (oh - 1) * g.strideHeight + 1, z + (ow - 1) * g.strideWidth + 1];
+      const view = l.emit('Slice', [
+        padded,
+        l.ints([y, z]),
+        l.ints(ends),
+        l.ints([2, 3]),
+        l.ints(strides(g)),
+      ]);
+      taps.push(product(l, rows, l.reshape(view, [ci, n * oh * ow]), false, true));
+    }
+  }
+  return taps;
+}
 
 /** An [N, H, W, C] value held as C, N, H, W. */
 function channelsOutermost(l: Lowering, id: number): string {
