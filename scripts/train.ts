@@ -69,8 +69,8 @@ export const train: CommandModule<object, TrainArgs> = {
         type: 'number',
         describe: 'Train for about so long instead; both stages share it',
       })
-      .option('batch', { type: 'number', describe: 'Pictures a step' })
-      .option('lr', { type: 'number', describe: 'Learning rate' })
+      .option('batch', { type: 'number', describe: 'Pictures a step of the last stage' })
+      .option('lr', { type: 'number', describe: 'Learning rate of the last stage' })
       .option('checkpoint-every', { type: 'number', describe: 'Steps between checkpoints and sample sheets' })
       .option('seed', { type: 'number', describe: 'Seed of everything random (default 0)' })
       .option('flip', { type: 'boolean', describe: 'Train on mirrored pictures too' })

@@ -9,10 +9,10 @@ import {
   type RunDescription,
   type WeightsDescription,
 } from '../../src/checkpoint/describe.js';
-import { isDirectory, isFile, settledDirectory } from '../../src/checkpoint/files.js';
 import type { JsonObject } from '../../src/checkpoint/json.js';
 import { loadState } from '../../src/checkpoint/state.js';
 import { InputError } from '../../src/errors.js';
+import { isDirectory, isFile, settledDirectory } from '../../src/files/index.js';
 
 export interface PictureDescription {
   readonly kind: 'picture';

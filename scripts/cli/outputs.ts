@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { InputError } from '../../src/errors.js';
-import { fileError, makeFolder } from '../../src/image/index.js';
+import { fileError, makeFolder } from '../../src/files/index.js';
 
 export interface Outputs {
   /** File of picture i. */

@@ -1,5 +1,7 @@
 /** How commands speak: results to stdout, everything else to stderr, an error as one line and an exit code. */
+
 import { InputError, RunError } from '../../src/errors.js';
+import { fileErrorWords } from '../../src/files/errors.js';
 
 export const EXIT = { done: 0, failed: 1, badInput: 2, interrupted: 130 } as const;
 
@@ -18,21 +20,11 @@ export function oneLine(text: string): string {
     .trim();
 }
 
-const plainWords: Record<string, string> = {
-  ENOSPC: 'the disk is full — %s — free some space and run again',
-  ENOENT: 'no such file or folder — %s — check the path',
-  EACCES: 'no permission — %s — change its permissions or choose another place',
-  EPERM: 'no permission — %s — change its permissions or choose another place',
-  EROFS: 'a read-only place — %s — choose another',
-  EISDIR: 'a folder where a file is needed — %s — name a file',
-  ENOTDIR: 'a file where a folder is needed — %s — name a folder',
-  EMFILE: 'too many open files — %s — raise the limit (ulimit -n) and run again',
-};
-
 function messageOf(error: unknown): string {
   if (error instanceof InputError || error instanceof RunError) return error.message;
   const { code, path, message } = (error ?? {}) as NodeJS.ErrnoException;
-  if (code && plainWords[code]) return plainWords[code].replace('%s', () => path ?? 'this machine');
+  const words = fileErrorWords(code ?? '');
+  if (words) return `${words[0]} — ${path ?? 'this machine'} — ${words[1]}`;
   // Anything else is a fault of Sumi's own: its stack is worth having.
   return `${message || String(error)} — internal — run again with SUMI_DEBUG=1 for the stack, and report it`;
 }

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
-import { fileError } from '../../src/image/index.js';
+import { fileError } from '../../src/files/index.js';
 import {
   override,
   parseTrainConfig,

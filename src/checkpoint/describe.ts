@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { isDirectory, isFile } from './files.js';
+import { isDirectory, isFile } from '../files/index.js';
 import { type JsonObject, parseJson, readJsonObject } from './json.js';
 import { type ModelComponent, readPipelineDir } from './pipeline.js';
 import { openSafetensors } from './safetensors.js';

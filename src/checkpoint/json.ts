@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { InputError } from '../errors.js';
-import { readFailure } from './files.js';
+import { fileError } from '../files/index.js';
 
 export type JsonValue =
   | string
@@ -57,7 +57,7 @@ export async function readJsonObject(path: string): Promise<JsonObject> {
     if (error instanceof SyntaxError) {
       throw new InputError(`not JSON (${error.message}) — ${path} — mend the file or write it again`);
     }
-    throw readFailure(error, path);
+    throw fileError(error, path, 'cannot read');
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InputError(`a JSON object is needed — ${path} — mend the file or write it again`);

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { isDirectory, isFile, settledDirectory } from './files.js';
+import { isDirectory, isFile, settledDirectory } from '../files/index.js';
 import { type JsonObject, readJsonObject } from './json.js';
 import { findWeights } from './weights.js';
 

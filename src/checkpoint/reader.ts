@@ -1,8 +1,8 @@
 /** Random access to the tensors of one safetensors file: the header at once, each tensor's bytes when asked for. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { InputError } from '../errors.js';
+import { fileError } from '../files/index.js';
 import { decodeFloats, isFloat, type TensorData } from './dtypes.js';
-import { readFailure } from './files.js';
 import { corrupt, MAX_HEADER_BYTES, parseHeader, type SafetensorsHeader, type TensorInfo } from './header.js';
 
 /** One open safetensors file, or several that an index makes one of (see shards.ts). Close it after use. */
@@ -57,7 +57,7 @@ async function openToRead(path: string): Promise<FileHandle> {
     return file;
   } catch (error) {
     await file?.close();
-    throw readFailure(error, path);
+    throw fileError(error, path, 'cannot read');
   }
 }
 

@@ -8,7 +8,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { readFailure, removeDirectory, writeDirectoryAtomically } from './files.js';
+import { fileError, removeDirectory, writeDirectoryAtomically } from '../files/index.js';
 import { formatJson, type JsonObject, readJsonObject } from './json.js';
 import { readSafetensors, writeSafetensors } from './safetensors.js';
 
@@ -70,7 +70,7 @@ async function readChecked(dir: string): Promise<{ counters: JsonObject; bytes: 
     throw damaged(dir, `${JSON_FILE} does not match its checksum`);
   const size = (
     await stat(join(dir, ARRAYS)).catch((error) => {
-      throw readFailure(error, join(dir, ARRAYS));
+      throw fileError(error, join(dir, ARRAYS), 'cannot read');
     })
   ).size;
   if (size !== bytes) throw damaged(dir, `${ARRAYS} has ${size} bytes of ${bytes}`);

@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { readFailure } from './files.js';
+import { fileError } from '../files/index.js';
 import { refusePickle } from './safetensors.js';
 
 /** What diffusers calls the weights of every model. */
@@ -14,7 +14,7 @@ export const WEIGHTS_NAME = 'diffusion_pytorch_model.safetensors';
  */
 export async function findWeights(dir: string): Promise<string> {
   const names = await readdir(dir).catch((error) => {
-    throw readFailure(error, dir);
+    throw fileError(error, dir, 'cannot read');
   });
   const found =
     names.find((name) => name === WEIGHTS_NAME) ??

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { InputError } from '../errors.js';
+import { writeFileAtomically } from '../files/index.js';
 import { type Dtype, encodeFloats, type FloatDtype, type TensorData } from './dtypes.js';
-import { writeFileAtomically } from './files.js';
 import { buildHeader } from './header.js';
 
 /** A tensor to be written; row-major, as everywhere. */

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { fileError, writeFileAtomic } from '../image/files.js';
+import { fileError, writeFileAtomic } from '../files/index.js';
 import type { Decoded } from './dataset.js';
 import type { Scan } from './scan.js';
 

@@ -1,7 +1,7 @@
 /** metadata.jsonl, the way Hugging Face's imagefolder labels pictures: one JSON object a line. */
 import { join, posix } from 'node:path';
 import { InputError } from '../errors.js';
-import { readBytes } from '../image/files.js';
+import { readBytes } from '../files/index.js';
 
 export const METADATA_FILE = 'metadata.jsonl';
 

@@ -2,7 +2,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { InputError } from '../errors.js';
-import { fileError } from '../image/files.js';
+import { fileError } from '../files/index.js';
 import { METADATA_FILE, readMetadata } from './metadata.js';
 
 export interface PictureEntry {

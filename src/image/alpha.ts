@@ -1,8 +1,8 @@
 /** Pictures with transparency, for work that must give back every byte that it did not change. */
 import sharp from 'sharp';
+import { writeFileAtomic } from '../files/index.js';
 import { decodeError, openPicture } from './decode.js';
 import { encodePng, RECIPE_KEYWORD, type Recipe } from './encode.js';
-import { writeFileAtomic } from './files.js';
 import type { RgbPicture } from './picture.js';
 import { addText } from './pngText.js';
 

@@ -2,7 +2,7 @@
 import { extname } from 'node:path';
 import sharp from 'sharp';
 import { InputError } from '../errors.js';
-import { writeFileAtomic } from './files.js';
+import { writeFileAtomic } from '../files/index.js';
 import { asRgb, type FloatPicture, type RgbPicture } from './picture.js';
 
 export interface AnimationOptions {

@@ -1,7 +1,7 @@
 /** Any picture file as RGB of the size wanted. */
 import sharp, { type Sharp } from 'sharp';
 import { InputError } from '../errors.js';
-import { oneLine, readBytes } from './files.js';
+import { oneLine, readBytes } from '../files/index.js';
 import { asFloat, type FloatPicture, parseColour, type RgbPicture, type Size } from './picture.js';
 
 /**

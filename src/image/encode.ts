@@ -1,7 +1,7 @@
 /** Pictures as PNG files that remember how they were made. */
 import sharp from 'sharp';
 import { InputError } from '../errors.js';
-import { readBytes, writeFileAtomic } from './files.js';
+import { readBytes, writeFileAtomic } from '../files/index.js';
 import { asRgb, type FloatPicture, type RgbPicture } from './picture.js';
 import { addText, findText } from './pngText.js';
 

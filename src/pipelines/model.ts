@@ -13,7 +13,6 @@ import {
   scaleLatents,
   unscaleLatents,
 } from '../autoencoder/index.js';
-import { isDirectory, isFile, settledDirectory } from '../checkpoint/files.js';
 import type { JsonObject } from '../checkpoint/json.js';
 import { loadParams } from '../checkpoint/load.js';
 import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
@@ -21,6 +20,7 @@ import { Compiled, type CompileOptions } from '../engine/compile.js';
 import type { Params } from '../engine/params.js';
 import type { Tensor, Tensor4D } from '../engine/tf.js';
 import { InputError } from '../errors.js';
+import { isDirectory, isFile, settledDirectory } from '../files/index.js';
 import { parseUNet2DConfig, UNET2D_CLASS_NAME, type UNet2DConfig, unet2dSpecs } from '../unet/index.js';
 import { asConstants, requireFinite } from './denoise.js';
 

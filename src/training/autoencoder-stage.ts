@@ -1,5 +1,5 @@
 /** The autoencoder's stage: training it, measuring it, and finding one that is ready. */
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   AUTOENCODER_CLASS_NAME,
@@ -7,7 +7,6 @@ import {
   autoencoderSpecs,
   parseAutoencoderConfig,
 } from '../autoencoder/index.js';
-import { isFile } from '../checkpoint/files.js';
 import { formatJson, type JsonObject, readJsonObject } from '../checkpoint/json.js';
 import { loadParams, saveParams } from '../checkpoint/load.js';
 import { readPipelineDir } from '../checkpoint/pipeline.js';
@@ -16,7 +15,8 @@ import { findWeights, WEIGHTS_NAME } from '../checkpoint/weights.js';
 import { Batches, type Dataset, floatPictures } from '../data/index.js';
 import { initParams } from '../engine/params.js';
 import { InputError } from '../errors.js';
-import { contactSheet, writeFileAtomic, writePng } from '../image/index.js';
+import { isFile, makeFolder, writeFileAtomic } from '../files/index.js';
+import { contactSheet, writePng } from '../image/index.js';
 import { Random } from '../random.js';
 import { autoencoderBatch, autoencoderLoss, encodeDataset, reconstruct } from './autoencoder.js';
 import type { AutoencoderStage, TrainConfig } from './config.js';
@@ -71,7 +71,7 @@ export async function trainAutoencoder(
   settings: AutoencoderStage,
   options: StageOptions,
 ): Promise<StageResult> {
-  await mkdir(dir, { recursive: true });
+  await makeFolder(dir);
   const model = parseAutoencoderConfig({ ...settings.model, sample_size: config.size });
   const specs = autoencoderSpecs(model);
   const random = new Random(config.seed, 'autoencoder');
@@ -125,7 +125,7 @@ export async function trainAutoencoder(
   options.onNote?.('measuring the latents');
   const { std } = await encodeDataset({ ...model, scaling_factor: 1 }, result.ema, dataset, options);
   const measured = { ...model, scaling_factor: Number((1 / std).toPrecision(6)) };
-  await mkdir(join(dir, 'model'), { recursive: true });
+  await makeFolder(join(dir, 'model'));
   await saveParams(specs, result.ema, join(dir, 'model', WEIGHTS_NAME));
   await writeFileAtomic(
     join(dir, 'model', 'config.json'),

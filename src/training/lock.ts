@@ -3,7 +3,7 @@ import { open, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { fileError } from '../image/index.js';
+import { fileError } from '../files/index.js';
 
 const NAME = 'run.lock';
 /** Locks of this process: another process may have had its number before (in a container it often has). */

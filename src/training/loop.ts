@@ -6,7 +6,7 @@ import type { ParamSpec } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { InputError, RunError } from '../errors.js';
 import { emaDecay, learningRate, type RateOptions } from './rates.js';
-import { type Metrics, MetricsLog, makeFolders, removeHalfWritten } from './run-dir.js';
+import { type Metrics, MetricsLog, makeFolders } from './run-dir.js';
 import { freshVectors, type LossFunction, type OptimizerOptions, TrainStep } from './step.js';
 
 export interface StageSettings extends RateOptions {
@@ -97,7 +97,6 @@ export function recentLoss(losses: readonly { readonly loss: number }[], last = 
 export async function runStage(stage: Stage, options: LoopOptions = {}): Promise<StageResult> {
   const { settings, dir } = stage;
   await makeFolders(dir);
-  await removeHalfWritten(dir);
   const found = await latestState(dir);
   for (const { dir: bad, reason } of found?.skipped ?? []) options.onNote?.(`skipped ${bad}: ${reason}`);
   const counters = found?.state.counters;

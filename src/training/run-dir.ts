@@ -1,9 +1,9 @@
 /** The files of a run: config.json, metrics.jsonl, loss.svg, samples/. Training states are src/checkpoint's. */
-import { appendFile, mkdir, readdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { appendFile, readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { formatJson, type JsonObject, readJsonObject } from '../checkpoint/json.js';
 import { InputError } from '../errors.js';
-import { fileError, TEMPORARY_NAME, writeFileAtomic } from '../image/index.js';
+import { fileError, makeFolder, writeFileAtomic } from '../files/index.js';
 import { lockRun } from './lock.js';
 import { lossCurve } from './loss-curve.js';
 
@@ -54,34 +54,8 @@ export async function createRunDir(dir: string, config: JsonObject): Promise<() 
 
 const FOLDERS = ['samples', 'checkpoints'] as const;
 
-/**
- * Makes a folder and its parents one by one: Node's recursive mkdir hides why it failed (a read-only disk is "no
- * such file"), and does not return at all from places like /proc.
- */
-async function makeFolder(dir: string): Promise<void> {
-  const missing: string[] = [];
-  for (let at = dir; !(await stat(at).catch(() => null)); at = dirname(at)) {
-    missing.unshift(at);
-    if (at === dirname(at)) break;
-  }
-  for (const folder of missing) {
-    await mkdir(folder).catch((error) => {
-      if (error.code !== 'EEXIST') throw fileError(error, folder, 'cannot make the folder');
-    });
-  }
-}
-
 export async function makeFolders(dir: string): Promise<void> {
   for (const folder of FOLDERS) await makeFolder(join(dir, folder));
-}
-
-/** Removes files that a killed process left half-written. The run must be locked: they might be being written. */
-export async function removeHalfWritten(dir: string): Promise<void> {
-  for (const folder of [dir, join(dir, 'samples')]) {
-    for (const name of await readdir(folder).catch(() => [])) {
-      if (TEMPORARY_NAME.test(name)) await rm(join(folder, name), { force: true });
-    }
-  }
 }
 
 export function readRunConfig(dir: string): Promise<JsonObject> {

@@ -147,15 +147,13 @@ describe('writePipelineDir', () => {
 
   it('sweeps what killed processes left, and only that', async () => {
     await mkdir(at('sweep'));
-    await writePipelineDir(at('sweep/a'), await pixels());
-    const mine = await pixels();
     const { hostname } = await import('node:os');
     const host = hostname().replaceAll(/[^\w.]/g, '');
     const dead = `.b.tmp-${host}-4194999-0123abcd`; // beyond Linux's largest process id
     const alive = `.b.tmp-${host}-${process.ppid}-0123abcd`;
     const elsewhere = '.b.tmp-otherhost-4194999-0123abcd';
     for (const name of [dead, alive, elsewhere]) await mkdir(at(`sweep/${name}`));
-    await writePipelineDir(at('sweep/a'), mine);
+    await writePipelineDir(at('sweep/a'), await pixels());
     expect((await readdir(at('sweep'))).sort()).toEqual([alive, elsewhere, 'a'].sort());
   });
 

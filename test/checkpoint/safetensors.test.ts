@@ -213,7 +213,7 @@ describe('damaged and hostile files', () => {
 
   it('refuses missing files, folders and pickles in plain words', async () => {
     await expect(readSafetensors(join(dir, 'no.safetensors'))).rejects.toThrow(/no such file/);
-    await expect(readSafetensors(dir)).rejects.toThrow(/a folder where a file is needed/);
+    await expect(readSafetensors(dir)).rejects.toThrow(/a folder is where a file should be/);
     await expect(readSafetensors('model.bin')).rejects.toThrow(/pickle.*save_pretrained/);
   });
 

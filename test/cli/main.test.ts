@@ -108,7 +108,7 @@ describe('sumi', () => {
     });
     expect(await run('draw', 'x', '--fail', 'disk')).toMatchObject({
       value: 1,
-      stderr: 'sumi: the disk is full — /full — free some space and run again\n',
+      stderr: 'sumi: the disk is full — /full — free some space and try again\n',
     });
     const bug = await run('draw', 'x', '--fail', 'bug');
     expect(bug.value).toBe(1);

@@ -1,19 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { InputError, RunError } from '../../src/errors.js';
-import {
-  asFloat,
-  decodeRgb,
-  encodePng,
-  fileError,
-  readRecipe,
-  writeFileAtomic,
-  writePng,
-} from '../../src/image/index.js';
+import { InputError } from '../../src/errors.js';
+import { asFloat, decodeRgb, encodePng, readRecipe, writePng } from '../../src/image/index.js';
 import { addText, findText } from '../../src/image/pngText.js';
 
 let dir: string;
@@ -95,40 +87,5 @@ sys.stdout.buffer.write(png[:33] + chunk(kind, data) + png[33:])`;
 
   it('refuses data that is not of the shape it claims', async () => {
     await expect(encodePng({ ...picture, width: 8 })).rejects.toThrow(InputError);
-  });
-});
-
-describe('files', () => {
-  it('replaces a file whole and leaves nothing behind when it cannot', async () => {
-    const path = join(dir, 'whole.txt');
-    await writeFileAtomic(path, 'old');
-    await writeFileAtomic(path, 'new');
-    expect(await readFile(path, 'utf8')).toBe('new');
-    await expect(writeFileAtomic(join(path, 'below.txt'), 'x')).rejects.toThrow(InputError);
-    await writeFileAtomic(join(dir, 'folder', 'x'), 'x');
-    await expect(writeFileAtomic(join(dir, 'folder'), 'x')).rejects.toThrow(InputError);
-    expect((await readdir(dir)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
-  });
-
-  it.skipIf(process.getuid?.() === 0)('says when rights are missing', async () => {
-    const locked = join(dir, 'locked');
-    await writeFileAtomic(join(locked, 'x'), 'x');
-    await chmod(locked, 0o500);
-    await expect(writeFileAtomic(join(locked, 'y'), 'y')).rejects.toThrow(/no permission/);
-    await chmod(locked, 0o700);
-  });
-
-  it('tells the caller’s errors from the machine’s', () => {
-    const fault = (code: string) =>
-      fileError(Object.assign(new Error(`${code}: x`), { code }), '/p', 'cannot write');
-    expect(fault('ENOSPC')).toBeInstanceOf(RunError);
-    expect(fault('ENOSPC').message).toBe(
-      'cannot write: the disk is full — /p — free some space and try again',
-    );
-    expect(fault('EACCES')).toBeInstanceOf(InputError);
-    expect(fault('ENOENT')).toBeInstanceOf(InputError);
-    expect(fault('EWHAT')).toBeInstanceOf(RunError);
-    const own = new InputError('own');
-    expect(fileError(own, '/p', 'x')).toBe(own);
   });
 });

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { lockRun } from '../../src/training/lock.js';
 import { lossCurve } from '../../src/training/loss-curve.js';
-import { createRunDir, MetricsLog, removeHalfWritten } from '../../src/training/run-dir.js';
+import { createRunDir, MetricsLog } from '../../src/training/run-dir.js';
 
 let folder: string;
 let made = 0;
@@ -40,17 +40,6 @@ describe('a run directory', () => {
     await writeFile(file, '');
     await expect(createRunDir(join(file, 'run'), {})).rejects.toThrow(InputError);
     await expect(createRunDir(file, {})).rejects.toThrow(InputError);
-  });
-
-  it('loses what a killed process left half-written, and nothing else', async () => {
-    const dir = fresh();
-    await (await createRunDir(dir, {}))();
-    const left = ['.sumi-26532-8e9b4eff1397.tmp', join('samples', `.sumi-${process.pid}-0123456789ab.tmp`)];
-    const own = ['.sumi-notes.tmp', join('samples', 'step-1.png')];
-    for (const name of [...left, ...own]) await writeFile(join(dir, name), 'x');
-    await removeHalfWritten(dir);
-    const files = await readdir(dir, { recursive: true });
-    expect(files.sort()).toEqual(['checkpoints', 'config.json', 'samples', ...own].sort());
   });
 
   it('is not left half-made', async () => {

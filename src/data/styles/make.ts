@@ -4,8 +4,8 @@ import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'n
 import { basename, dirname, join, resolve } from 'node:path';
 import sharp from 'sharp';
 import { InputError } from '../../errors.js';
+import { fileError, makeFolder } from '../../files/index.js';
 import { encodePng } from '../../image/encode.js';
-import { fileError } from '../../image/files.js';
 import { METADATA_FILE } from '../metadata.js';
 import { findCollection } from './collections.js';
 import type { Licence, StyleSource } from './source.js';
@@ -76,7 +76,7 @@ export async function makeStyleDataset(name: string, options: StyleDatasetOption
   const sources = await collection.load(labels);
   const temporary = join(dirname(dir), `.sumi-${basename(dir)}-${process.pid}.tmp`);
   try {
-    await mkdir(temporary, { recursive: true });
+    await makeFolder(temporary);
     const lines: string[] = [];
     let done = 0;
     for (const source of sources) {
@@ -110,7 +110,7 @@ export async function makeStyleDataset(name: string, options: StyleDatasetOption
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
     if (signal?.aborted) throw signal.reason;
-    throw (error as NodeJS.ErrnoException).code ? fileError(error, dir, 'cannot write the dataset') : error;
+    throw fileError(error, dir, 'cannot write the dataset');
   }
 }
 

@@ -1,56 +1,11 @@
-/** Files and folders that appear whole or not at all, and plain words for the operating system's refusals. */
+/** Files and folders that appear whole or not at all. */
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { InputError, RunError } from '../errors.js';
-
-const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException | null)?.code;
-
-/** Turns a failed read into an InputError that names the file; anything unknown comes back as it was. */
-export function readFailure(error: unknown, path: string): unknown {
-  switch (codeOf(error)) {
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return new InputError(`no such file — ${path} — check the path`);
-    case 'EISDIR':
-      return new InputError(`a folder where a file is needed — ${path} — name a file inside it`);
-    case 'EACCES':
-    case 'EPERM':
-      return new InputError(`the file may not be read — ${path} — change its permissions`);
-    default:
-      return error;
-  }
-}
-
-/** Turns a failed write into an error that names the place; anything unknown comes back as it was. */
-export function writeFailure(error: unknown, path: string): unknown {
-  switch (codeOf(error)) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new RunError(`the disk is full — ${path} — free some space and run again`);
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new InputError(
-        `this place may not be written — ${path} — choose another or change its permissions`,
-      );
-    case 'ENOTDIR':
-    case 'EEXIST':
-    case 'EISDIR':
-      return new InputError(`a file or folder is in the way — ${path} — choose another place or move it`);
-    default:
-      return error;
-  }
-}
-
-export async function isDirectory(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => null))?.isDirectory() ?? false;
-}
-
-export async function isFile(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => null))?.isFile() ?? false;
-}
+import { InputError } from '../errors.js';
+import { isDirectory, isFile, makeFolder } from './access.js';
+import { fileError } from './errors.js';
 
 /** Makes a folder's entries (names, renames) survive a power cut. */
 async function syncDirectory(path: string): Promise<void> {
@@ -78,16 +33,20 @@ const host = hostname().replaceAll(/[^\w.]/g, '');
 function temporaryBeside(path: string): string {
   return join(
     dirname(path),
-    `.${basename(path)}.tmp-${host}-${process.pid}-${randomBytes(4).toString('hex')}`,
+    `.${basename(path).slice(0, 40)}.tmp-${host}-${process.pid}-${randomBytes(4).toString('hex')}`,
   );
 }
 
-/** Removes what killed processes of this machine left half-written in the folder of `path`. */
-async function sweepLeftovers(path: string): Promise<void> {
-  for (const name of await readdir(dirname(path)).catch(() => [])) {
+const swept = new Set<string>();
+
+/** Removes what killed processes of this machine left half-written in a folder; once is enough. */
+async function sweepLeftovers(folder: string): Promise<void> {
+  if (swept.has(folder)) return;
+  swept.add(folder);
+  for (const name of await readdir(folder).catch(() => [])) {
     const [, from, pid] = /^\..+\.tmp-(.*)-(\d+)-[0-9a-f]{8}$/.exec(name) ?? [];
     if (from === host && !isAlive(Number(pid)))
-      await rm(join(dirname(path), name), { recursive: true, force: true });
+      await rm(join(folder, name), { recursive: true, force: true });
   }
 }
 
@@ -96,7 +55,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return codeOf(error) === 'EPERM';
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
@@ -112,8 +71,8 @@ export async function writeFileAtomically<T>(
   const target = resolve(path);
   const temporary = temporaryBeside(target);
   try {
-    await mkdir(dirname(target), { recursive: true });
-    await sweepLeftovers(target);
+    await makeFolder(dirname(target));
+    await sweepLeftovers(dirname(target));
     const file = await open(temporary, 'wx');
     let result: T;
     try {
@@ -127,8 +86,13 @@ export async function writeFileAtomically<T>(
     return result;
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
-    throw writeFailure(error, path);
+    throw fileError(error, path, 'cannot write');
   }
+}
+
+/** `writeFileAtomically` for content that is at hand. */
+export function writeFileAtomic(path: string, data: Uint8Array | string): Promise<void> {
+  return writeFileAtomically(path, (file) => file.writeFile(data));
 }
 
 const previous = (dir: string): string => join(dirname(dir), `.${basename(dir)}.old`);
@@ -158,8 +122,8 @@ export async function writeDirectoryAtomically<T>(
   const temporary = temporaryBeside(target);
   const old = previous(target);
   try {
-    await mkdir(dirname(target), { recursive: true });
-    await sweepLeftovers(target);
+    await makeFolder(dirname(target));
+    await sweepLeftovers(dirname(target));
     if (await isFile(target))
       throw new InputError(
         `a file is where a folder is to be written — ${dir} — choose another place or move it`,
@@ -180,7 +144,10 @@ export async function writeDirectoryAtomically<T>(
     return result;
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
-    throw writeFailure(error, dir);
+    const told = fileError(error, dir, 'cannot write');
+    // What fill wrote into had a hidden name.
+    told.message = told.message.replaceAll(temporary, dir);
+    throw told;
   }
 }
 

@@ -1,0 +1,9 @@
+export { isDirectory, isFile, makeFolder, readBytes } from './access.js';
+export {
+  removeDirectory,
+  settledDirectory,
+  writeDirectoryAtomically,
+  writeFileAtomic,
+  writeFileAtomically,
+} from './atomic.js';
+export { fileError, fileErrorWords, oneLine } from './errors.js';
