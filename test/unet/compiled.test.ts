@@ -10,8 +10,9 @@ import {
   parseClassicUNetConfig,
   parseUNet2DConfig,
   unet2d,
+  unet2dSpecs,
 } from '../../src/unet/index.js';
-import { loadParams, loadRecorded, readJson } from '../fixtures/models/load.js';
+import { loadParams, loadRecorded, paramsOf, readJson } from '../fixtures/models/load.js';
 
 type Inputs = Record<string, Tensor>;
 type Model = (params: Params, inputs: Inputs) => Inputs;
@@ -66,22 +67,29 @@ async function compare(model: Model, params: Params, inputs: Inputs): Promise<vo
 }
 
 describe('compiled networks agree with eager ones', () => {
-  it.each(['unet-ddpm', 'unet-scale-shift', 'unet-class-timestep', 'unet-class-identity', 'unet-no-middle'])(
-    '%s',
-    async (name) => {
-      const config = parseUNet2DConfig(readJson(`${name}/config.json`));
-      const params = await loadParams(`${name}/diffusion_pytorch_model.safetensors`);
-      const io = await loadRecorded(`${name}/io.safetensors`);
-      const labels: Inputs = io.has('class_labels') ? { labels: io.plain('class_labels') } : {};
-      await compare(
-        (p, x) => ({
-          y: unet2d(config, p, x.sample as Tensor4D, x.timesteps as Tensor1D, x.labels as ClassLabels),
-        }),
-        params,
-        { sample: io.activation('sample'), timesteps: io.plain('timesteps'), ...labels },
-      );
-    },
-  );
+  it.each([
+    'unet-ddpm',
+    'unet-scale-shift',
+    'unet-class-timestep',
+    'unet-class-identity',
+    'unet-no-middle',
+    'unet-ncsnpp',
+    'unet-attn-skip',
+    'unet-resnet-resize',
+    'unet-mixed',
+  ])('%s', async (name) => {
+    const config = parseUNet2DConfig(readJson(`${name}/config.json`));
+    const params = await paramsOf(name, unet2dSpecs(config));
+    const io = await loadRecorded(`${name}/io.safetensors`);
+    const labels: Inputs = io.has('class_labels') ? { labels: io.plain('class_labels') } : {};
+    await compare(
+      (p, x) => ({
+        y: unet2d(config, p, x.sample as Tensor4D, x.timesteps as Tensor1D, x.labels as ClassLabels),
+      }),
+      params,
+      { sample: io.activation('sample'), timesteps: io.plain('timesteps'), ...labels },
+    );
+  });
 
   it.each(['autoencoder-kl', 'autoencoder-bare'])('%s', async (name) => {
     const config = parseAutoencoderConfig(readJson(`${name}/config.json`));
