@@ -1,6 +1,20 @@
 /** The networks compiled to ONNX against the networks run eagerly: outputs and gradients. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { decode, encode, parseAutoencoderConfig, sampleLatents } from '../../src/autoencoder/index.js';
+import {
+  decode,
+  decodeTiny,
+  decodeVQ,
+  encode,
+  encodeTiny,
+  encodeVQ,
+  parseAutoencoderConfig,
+  parseTinyConfig,
+  parseVQConfig,
+  sampleLatents,
+  tinySpecs,
+  vqLoss,
+  vqSpecs,
+} from '../../src/autoencoder/index.js';
 import { Compiled, type TensorFunction } from '../../src/engine/compile.js';
 import type { Params } from '../../src/engine/params.js';
 import { type Tensor, type Tensor1D, type Tensor4D, tf } from '../../src/engine/tf.js';
@@ -91,7 +105,7 @@ describe('compiled networks agree with eager ones', () => {
     );
   });
 
-  it.each(['autoencoder-kl', 'autoencoder-bare'])('%s', async (name) => {
+  it.each(['autoencoder-kl', 'autoencoder-bare', 'autoencoder-attn'])('%s', async (name) => {
     const config = parseAutoencoderConfig(readJson(`${name}/config.json`));
     const params = await loadParams(`${name}/diffusion_pytorch_model.safetensors`);
     const io = await loadRecorded(`${name}/io.safetensors`);
@@ -102,6 +116,32 @@ describe('compiled networks agree with eager ones', () => {
       },
       params,
       { pictures: io.activation('pictures'), noise: io.activation('noise') },
+    );
+  });
+
+  it.each(['vq-group', 'vq-spatial'])('%s', async (name) => {
+    const config = parseVQConfig(readJson(`${name}/config.json`));
+    const params = await paramsOf(name, vqSpecs(config));
+    const io = await loadRecorded(`${name}/io.safetensors`);
+    await compare(
+      (p, x) => {
+        const latents = encodeVQ(config, p, x.pictures as Tensor4D);
+        const y = decodeVQ(config, p, latents);
+        return { loss: tf.add(tf.mean(tf.square(y)), vqLoss(p, latents)), y };
+      },
+      params,
+      { pictures: io.activation('pictures') },
+    );
+  });
+
+  it.each(['tiny-relu', 'tiny-mish'])('%s', async (name) => {
+    const config = parseTinyConfig(readJson(`${name}/config.json`));
+    const params = await paramsOf(name, tinySpecs(config));
+    const io = await loadRecorded(`${name}/io.safetensors`);
+    await compare(
+      (p, x) => ({ y: decodeTiny(config, p, encodeTiny(config, p, x.pictures as Tensor4D)) }),
+      params,
+      { pictures: io.activation('pictures') },
     );
   });
 
