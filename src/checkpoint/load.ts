@@ -21,7 +21,8 @@ const oldAttention: readonly [RegExp, string][] = [
   [/(attentions\.\d+)\.proj_attn\./, '$1.to_out.0.'],
 ];
 
-function currentName(name: string): string {
+/** The name that a parameter has today. */
+export function currentName(name: string): string {
   for (const [pattern, replacement] of oldAttention) {
     if (pattern.test(name)) return name.replace(pattern, replacement);
   }
@@ -29,7 +30,7 @@ function currentName(name: string): string {
 }
 
 /** Linear layers were 1×1 convolutions once: [O, I, 1, 1] holds the same numbers in the same order as [O, I]. */
-function sameLayout(stored: readonly number[], wanted: readonly number[]): boolean {
+export function sameLayout(stored: readonly number[], wanted: readonly number[]): boolean {
   const trimmed =
     stored.length === 4 && wanted.length === 2 && stored[2] * stored[3] === 1 ? 2 : stored.length;
   return trimmed === wanted.length && wanted.every((size, i) => size === stored[i]);
