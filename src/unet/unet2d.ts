@@ -74,6 +74,24 @@ export function isClassConditional(config: UNet2DConfig): boolean {
 }
 
 /**
+ * Checks timesteps that a network is to be told: Fourier features need them above 0, a table whole and within it.
+ * @param where what chose the timesteps, for messages
+ * @throws InputError naming the first that the network does not know
+ */
+export function checkTimesteps(config: UNet2DConfig, timesteps: readonly number[], where: string): void {
+  const { time_embedding_type: type, num_train_timesteps: rows } = config;
+  const known = (t: number) =>
+    type === 'positional' || (type === 'fourier' ? t > 0 : Number.isInteger(t) && t >= 0 && t < (rows ?? 0));
+  const strange = timesteps.find((t) => !known(t));
+  if (strange === undefined) return;
+  const wanted = type === 'fourier' ? 'above 0' : `whole and below ${rows}`;
+  throw new InputError(
+    `timestep ${strange} is none that a network with ${type} time embeddings knows — ${where} — ` +
+      `use a scheduler, or a number of steps, whose timesteps are ${wanted}`,
+  );
+}
+
+/**
  * The U-Net of diffusion models: DDPM's (Ho et al. 2020) and NCSN++ (Song et al. 2021), with the options of
  * diffusers' UNet2DModel. A pure, differentiable function that reads no values, so it can be traced and compiled.
  * With Fourier features of time the prediction is divided by the timestep, which is then a noise level.
