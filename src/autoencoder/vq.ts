@@ -44,7 +44,7 @@ export function encodeVQ(config: VQConfig, params: Params, pictures: Tensor4D): 
 export function nearestEntries(codebook: Tensor2D, rows: Tensor2D): Tensor1D {
   return tf.tidy(() => {
     // |z - e|² without |z|², which is the same for every entry; the smallest is the largest negative.
-    const products = tf.mul(tf.matMul(rows, codebook, false, true), 2);
+    const products = tf.matMul(rows, tf.mul(codebook, 2), false, true); // [P, K]
     return tf.argMax(tf.sub(products, tf.sum(tf.square(codebook), 1)), 1) as Tensor1D;
   });
 }

@@ -12,9 +12,11 @@ function some(names: readonly string[]): string {
 }
 
 /**
- * Attention layers had other names before diffusers 0.18, and old checkpoints (google/ddpm-*) still carry them.
+ * Attention layers had other names before diffusers 0.18, and old checkpoints (google/ddpm-*) still carry them; those of
+ * NCSN++ (google/ncsnpp-*) carry the frequencies of Fourier features twice, under this name too.
  */
-const oldAttention: readonly [RegExp, string][] = [
+const oldNames: readonly [RegExp, string][] = [
+  [/^time_proj\.W$/, 'time_proj.weight'],
   [/(attentions\.\d+)\.query\./, '$1.to_q.'],
   [/(attentions\.\d+)\.key\./, '$1.to_k.'],
   [/(attentions\.\d+)\.value\./, '$1.to_v.'],
@@ -23,7 +25,7 @@ const oldAttention: readonly [RegExp, string][] = [
 
 /** The name that a parameter has today. */
 export function currentName(name: string): string {
-  for (const [pattern, replacement] of oldAttention) {
+  for (const [pattern, replacement] of oldNames) {
     if (pattern.test(name)) return name.replace(pattern, replacement);
   }
   return name;

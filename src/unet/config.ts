@@ -90,7 +90,7 @@ export type UNet2DConfigInput = Readonly<z.input<typeof schema>>;
  * @throws InputError naming the key that is unknown, unsupported or at odds with another
  */
 export function parseUNet2DConfig(value: unknown, where = 'unet/config.json'): UNet2DConfig {
-  const config = parseConfig(schema, value, UNET2D_CLASS_NAME, where);
+  const config = parseConfig(schema, withoutPrefix(value), UNET2D_CLASS_NAME, where);
   checkBlocks(config, where);
   checkTime(config, where);
   const { block_out_channels: channels, attention_head_dim: headDim } = config;
@@ -124,6 +124,20 @@ export function parseUNet2DConfig(value: unknown, where = 'unet/config.json'): U
   checkSkips(config, where);
   checkNorms(planUNet2D(config), where);
   return config;
+}
+
+/** Block types under the names of diffusers' first releases, `UNetResDownBlock2D` and the like, as they are called now. */
+function withoutPrefix(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const strip = (types: unknown) =>
+    Array.isArray(types)
+      ? types.map((type) => (typeof type === 'string' ? type.replace(/^UNetRes/, '') : type))
+      : types;
+  const keys = Object.entries(value).map(([key, given]) => [
+    key,
+    /^(down|up)_block_types$/.test(key) ? strip(given) : given,
+  ]);
+  return Object.fromEntries(keys);
 }
 
 /** @throws InputError when the time embedding lacks what it is made of */

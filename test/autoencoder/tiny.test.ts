@@ -9,6 +9,7 @@ import {
   tinySpecs,
   unpackLatents,
 } from '../../src/autoencoder/index.js';
+import { countParams } from '../../src/engine/params.js';
 import { type Tensor4D, tf } from '../../src/engine/tf.js';
 import { InputError } from '../../src/errors.js';
 import {
@@ -72,6 +73,11 @@ describe.each(['tiny-relu', 'tiny-mish'])('AutoencoderTiny agrees with diffusers
     expect(maxDifference(network.encode(params, io.activation('pictures')), scaled)).toBeLessThan(1e-5);
     expect(maxDifference(network.decode(params, scaled), io.activation('output'))).toBeLessThan(1e-5);
   });
+});
+
+it('takes TAESD', () => {
+  // By diffusers 0.42.
+  expect(countParams(tinySpecs(parseTinyConfig({})))).toBe(2445063);
 });
 
 describe('bad input', () => {

@@ -10,6 +10,7 @@ import {
   vqNetwork,
   vqSpecs,
 } from '../../src/autoencoder/index.js';
+import { countParams } from '../../src/engine/params.js';
 import { type Tensor4D, tf } from '../../src/engine/tf.js';
 import { InputError } from '../../src/errors.js';
 import {
@@ -86,6 +87,34 @@ describe.each(['vq-group', 'vq-spatial'])('VQModel agrees with diffusers: %s', (
     expect(maxDifference(network.encode(params, io.activation('pictures')), scaled)).toBeLessThan(1e-5);
     expect(maxDifference(network.decode(params, scaled), io.activation('output'))).toBeLessThan(1e-5);
   });
+});
+
+// Numbers of parameters by diffusers 0.42.
+it.each([
+  ['latent diffusion’s', { block_out_channels: [128, 256, 512], num_vq_embeddings: 8192 }, 55322782],
+  [
+    'Kandinsky’s MoVQ',
+    {
+      block_out_channels: [128, 256, 256, 512],
+      attends: true,
+      latent_channels: 4,
+      vq_embed_dim: 4,
+      num_vq_embeddings: 16384,
+      norm_type: 'spatial',
+    },
+    67832495,
+  ],
+])('takes %s', (_, { attends, ...given }: { block_out_channels: number[]; attends?: boolean }, expected) => {
+  const levels = given.block_out_channels.length;
+  const types = (name: string) =>
+    given.block_out_channels.map((_, i) => `${attends && i === levels - 1 ? 'Attn' : ''}${name}`);
+  const config = parseVQConfig({
+    ...given,
+    layers_per_block: 2,
+    down_block_types: types('DownEncoderBlock2D'),
+    up_block_types: types('UpDecoderBlock2D').reverse(),
+  });
+  expect(countParams(vqSpecs(config))).toBe(expected);
 });
 
 describe('bad input', () => {

@@ -95,6 +95,15 @@ describe('loadParams', () => {
   });
 });
 
+it('reads the frequencies of Fourier features once, whichever of their names there is', async () => {
+  const specs = [spec('time_proj.weight', 2)];
+  for (const names of [['time_proj.W'], ['time_proj.W', 'time_proj.weight']]) {
+    const path = at(`fourier-${names.length}.safetensors`);
+    await writeSafetensors(path, Object.fromEntries(names.map((name) => [name, tensor(3, 4)])));
+    expect([...(await loadParams(specs, path))]).toEqual([3, 4]);
+  }
+});
+
 /** Attention layers were named so, and their projections were 1×1 convolutions, before diffusers 0.18. */
 const OLD_NAMES = { to_q: 'query', to_k: 'key', to_v: 'value', 'to_out.0': 'proj_attn' };
 

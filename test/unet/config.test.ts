@@ -36,6 +36,16 @@ describe('parseUNet2DConfig', () => {
     expect(parseUNet2DConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
   });
 
+  it('knows block types by the names of the first releases', () => {
+    const config = parseUNet2DConfig({
+      block_out_channels: [32, 64],
+      down_block_types: ['UNetResDownBlock2D', 'UNetResAttnDownBlock2D'],
+      up_block_types: ['UNetResAttnUpBlock2D', 'UpBlock2D'],
+    });
+    expect(config.down_block_types).toEqual(['DownBlock2D', 'AttnDownBlock2D']);
+    expect(config.up_block_types).toEqual(['AttnUpBlock2D', 'UpBlock2D']);
+  });
+
   it('takes NCSN++ as score SDEs published it', () => {
     const types = (down: string) =>
       [0, 1, 2, 3, 4, 5, 6].map((i) => `${i === 4 ? 'Attn' : ''}Skip${down}Block2D`);
