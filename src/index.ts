@@ -1,5 +1,23 @@
 /** Sumi's public surface: `import { DiffusionPipeline, DDIMScheduler, train } from 'sumi'`. */
-export { autoencoderSpecs, decode, encode, parseAutoencoderConfig } from './autoencoder/index.js';
+export {
+  type AutoencoderNetwork,
+  autoencoderSpecs,
+  decode,
+  decodeTiny,
+  decodeVQ,
+  encode,
+  encodeTiny,
+  encodeVQ,
+  openAutoencoder,
+  packLatents,
+  parseAutoencoderConfig,
+  parseTinyConfig,
+  parseVQConfig,
+  tinySpecs,
+  unpackLatents,
+  vqLoss,
+  vqSpecs,
+} from './autoencoder/index.js';
 export * from './checkpoint/index.js';
 export {
   type Batch,

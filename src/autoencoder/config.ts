@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { InputError } from '../errors.js';
-import { activationSchema, checkBlocks, parseConfig, positive, sizeSchema } from '../unet/validate.js';
+import { activationSchema } from '../unet/activations.js';
+import { checkBlocks, checkGroups, parseConfig, positive, sizeSchema } from '../unet/validate.js';
+import { DECODER_BLOCKS, ENCODER_BLOCKS } from './plan.js';
 
 /** diffusers' name for the network, `_class_name` in vae/config.json. */
 export const AUTOENCODER_CLASS_NAME = 'AutoencoderKL';
@@ -8,8 +10,8 @@ export const AUTOENCODER_CLASS_NAME = 'AutoencoderKL';
 const schema = z.strictObject({
   in_channels: positive.default(3),
   out_channels: positive.default(3),
-  down_block_types: z.array(z.literal('DownEncoderBlock2D')).min(1).default(['DownEncoderBlock2D']),
-  up_block_types: z.array(z.literal('UpDecoderBlock2D')).min(1).default(['UpDecoderBlock2D']),
+  down_block_types: z.array(z.enum(ENCODER_BLOCKS)).min(1).default(['DownEncoderBlock2D']),
+  up_block_types: z.array(z.enum(DECODER_BLOCKS)).min(1).default(['UpDecoderBlock2D']),
   block_out_channels: z.array(positive).min(1).default([64]),
   layers_per_block: positive.default(1),
   act_fn: activationSchema.default('silu'),
@@ -45,6 +47,7 @@ export type AutoencoderInput = Readonly<z.input<typeof schema>>;
 export function parseAutoencoderConfig(value: unknown, where = 'vae/config.json'): AutoencoderConfig {
   const config = parseConfig(schema, value, AUTOENCODER_CLASS_NAME, where);
   checkBlocks(config, where);
+  checkGroups('norm_num_groups', config.norm_num_groups, config.block_out_channels, where);
   if ((config.latents_mean === null) !== (config.latents_std === null)) {
     throw new InputError(`latents_mean and latents_std go together — ${where} — give both or neither`);
   }

@@ -1,6 +1,5 @@
 import { type Tensor1D, type Tensor4D, tf } from '../engine/tf.js';
 import type { Posterior } from './autoencoder.js';
-import type { AutoencoderConfig } from './config.js';
 
 /**
  * Draws latents from the encoder's distribution: mean + exp(logvar / 2)·noise (Kingma & Welling 2014, section 2.4).
@@ -22,9 +21,17 @@ export function klDivergence({ mean, logvar }: Posterior): Tensor1D {
   });
 }
 
-/** Slope and offset of each latent channel on its way to the diffusion model: scaled = latents·slope - offset. */
-function normalization(config: AutoencoderConfig): { slope: number[]; offset: number[] } {
-  const { latent_channels: z, scaling_factor: factor, shift_factor: shift } = config;
+/** The keys of an autoencoder's config that say how its latents are scaled. */
+export interface LatentScale {
+  readonly scaling_factor: number;
+  readonly shift_factor?: number | null;
+  readonly latents_mean?: readonly number[] | null;
+  readonly latents_std?: readonly number[] | null;
+}
+
+/** Slope and offset of each of `z` latent channels on its way to the diffusion model: scaled = latents·slope - offset. */
+function normalization(config: LatentScale, z: number): { slope: number[]; offset: number[] } {
+  const { scaling_factor: factor, shift_factor: shift } = config;
   const slope = Array.from({ length: z }, (_, c) => factor / (config.latents_std?.[c] ?? 1));
   const offset = slope.map((s, c) => s * (config.latents_mean?.[c] ?? shift ?? 0));
   return { slope, offset };
@@ -35,14 +42,14 @@ function normalization(config: AutoencoderConfig): { slope: number[]; offset: nu
  * (latents - latents_mean)·scaling_factor / latents_std where the config has them.
  * @param latents from the encoder, [N, h, w, latent_channels]
  */
-export function scaleLatents(config: AutoencoderConfig, latents: Tensor4D): Tensor4D {
-  const { slope, offset } = normalization(config);
+export function scaleLatents(config: LatentScale, latents: Tensor4D): Tensor4D {
+  const { slope, offset } = normalization(config, latents.shape[3]);
   return tf.tidy(() => tf.sub(tf.mul(latents, tf.tensor1d(slope)), tf.tensor1d(offset)));
 }
 
 /** The way back, before `decode`: undoes `scaleLatents`. */
-export function unscaleLatents(config: AutoencoderConfig, latents: Tensor4D): Tensor4D {
-  const { slope, offset } = normalization(config);
+export function unscaleLatents(config: LatentScale, latents: Tensor4D): Tensor4D {
+  const { slope, offset } = normalization(config, latents.shape[3]);
   return tf.tidy(() => {
     const shifted = tf.add(latents, tf.tensor1d(offset));
     return tf.mul(shifted, tf.tensor1d(slope.map((s) => 1 / s))) as Tensor4D;

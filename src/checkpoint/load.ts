@@ -12,24 +12,27 @@ function some(names: readonly string[]): string {
 }
 
 /**
- * Attention layers had other names before diffusers 0.18, and old checkpoints (google/ddpm-*) still carry them.
+ * Attention layers had other names before diffusers 0.18, and old checkpoints (google/ddpm-*) still carry them; those of
+ * NCSN++ (google/ncsnpp-*) carry the frequencies of Fourier features twice, under this name too.
  */
-const oldAttention: readonly [RegExp, string][] = [
+const oldNames: readonly [RegExp, string][] = [
+  [/^time_proj\.W$/, 'time_proj.weight'],
   [/(attentions\.\d+)\.query\./, '$1.to_q.'],
   [/(attentions\.\d+)\.key\./, '$1.to_k.'],
   [/(attentions\.\d+)\.value\./, '$1.to_v.'],
   [/(attentions\.\d+)\.proj_attn\./, '$1.to_out.0.'],
 ];
 
-function currentName(name: string): string {
-  for (const [pattern, replacement] of oldAttention) {
+/** The name that a parameter has today. */
+export function currentName(name: string): string {
+  for (const [pattern, replacement] of oldNames) {
     if (pattern.test(name)) return name.replace(pattern, replacement);
   }
   return name;
 }
 
 /** Linear layers were 1×1 convolutions once: [O, I, 1, 1] holds the same numbers in the same order as [O, I]. */
-function sameLayout(stored: readonly number[], wanted: readonly number[]): boolean {
+export function sameLayout(stored: readonly number[], wanted: readonly number[]): boolean {
   const trimmed =
     stored.length === 4 && wanted.length === 2 && stored[2] * stored[3] === 1 ? 2 : stored.length;
   return trimmed === wanted.length && wanted.every((size, i) => size === stored[i]);

@@ -199,6 +199,18 @@ export function upsample2x(x: Tensor4D): Tensor4D {
 }
 
 /**
+ * Mean of every 2×2 block.
+ * @param x [N, H, W, C], H and W even
+ * @returns [N, H/2, W/2, C]
+ */
+export function avgPool2x(x: Tensor4D): Tensor4D {
+  return tf.customGrad((input) => ({
+    value: tf.mul(sumPool2x(input as Tensor4D), 0.25),
+    gradFunc: (dy: Tensor) => tf.mul(repeat2x(dy as Tensor4D), 0.25),
+  }))(x) as Tensor4D;
+}
+
+/**
  * Scaled dot-product attention, softmax(q·kᵀ·scale)·v (Vaswani et al. 2017, eq. 1).
  * @param q [B, T, D] (heads folded into the batch)
  * @param k [B, S, D]

@@ -6,7 +6,7 @@ import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
 import { Random } from '../random.js';
 import { type Scheduler, schedulerFromConfig } from '../schedulers/index.js';
-import { unet2dSpecs } from '../unet/index.js';
+import { checkTimesteps, unet2dSpecs } from '../unet/index.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
 import { Codec, type LoadedModel, loadModel } from './model.js';
 
@@ -107,7 +107,7 @@ export class DiffusionPipeline {
 
   /**
    * A fresh scheduler of the model, with its timesteps set.
-   * @throws InputError for an unknown name, or steps or eta out of range
+   * @throws InputError for an unknown name, steps or eta out of range, or timesteps that the network does not know
    */
   scheduler({ scheduler, steps, eta = 0 }: SamplingOptions): Scheduler {
     if (!(eta >= 0 && eta <= 1))
@@ -115,6 +115,7 @@ export class DiffusionPipeline {
     const made = schedulerFromConfig(this.model.scheduler, scheduler ?? this.model.defaults.scheduler);
     // A schedule trained with few timesteps has no more of them to visit.
     made.setTimesteps(steps ?? Math.min(this.model.defaults.steps, made.config.num_train_timesteps));
+    checkTimesteps(this.model.unet, made.timesteps, '--scheduler');
     return made;
   }
 

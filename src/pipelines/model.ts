@@ -2,17 +2,7 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import {
-  AUTOENCODER_CLASS_NAME,
-  type AutoencoderConfig,
-  autoencoderSpecs,
-  decode,
-  downscale,
-  encode,
-  parseAutoencoderConfig,
-  scaleLatents,
-  unscaleLatents,
-} from '../autoencoder/index.js';
+import { type AutoencoderNetwork, openAutoencoder } from '../autoencoder/index.js';
 import type { JsonObject } from '../checkpoint/json.js';
 import { loadParams } from '../checkpoint/load.js';
 import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
@@ -85,7 +75,7 @@ export interface LoadedModel {
   readonly dir: string;
   readonly unet: UNet2DConfig;
   readonly unetParams: Float32Array;
-  readonly autoencoder: { readonly config: AutoencoderConfig; readonly params: Float32Array } | null;
+  readonly autoencoder: { readonly network: AutoencoderNetwork; readonly params: Float32Array } | null;
   readonly scheduler: JsonObject;
   /** Class names, in the order of their indices; empty for a model without classes. */
   readonly labels: readonly string[];
@@ -108,7 +98,7 @@ export async function loadModel(nameOrDir: string): Promise<LoadedModel> {
   }
   const labels = labelsOf(pipeline.sumi, unet, dir);
   const autoencoder = await loadAutoencoder(pipeline);
-  checkChannels(unet, autoencoder?.config ?? null, dir);
+  checkChannels(unet, autoencoder?.network ?? null, dir);
   return {
     dir,
     unet,
@@ -122,9 +112,9 @@ export async function loadModel(nameOrDir: string): Promise<LoadedModel> {
 
 async function loadAutoencoder({ autoencoder, dir }: PipelineDir): Promise<LoadedModel['autoencoder']> {
   if (!autoencoder) return null;
-  requireClass(autoencoder.className, AUTOENCODER_CLASS_NAME, dir);
-  const config = parseAutoencoderConfig(autoencoder.config, path.join(dir, autoencoder.folder));
-  return { config, params: await loadParams(autoencoderSpecs(config), autoencoder.weights) };
+  const { className, config, folder, weights } = autoencoder;
+  const network = openAutoencoder(className, config, path.join(dir, folder));
+  return { network, params: await loadParams(network.specs, weights) };
 }
 
 function requireClass(found: string, wanted: string, dir: string): void {
@@ -133,19 +123,19 @@ function requireClass(found: string, wanted: string, dir: string): void {
 }
 
 /** @throws InputError when the networks' channels do not meet, or are no picture's */
-function checkChannels(unet: UNet2DConfig, autoencoder: AutoencoderConfig | null, dir: string): void {
+function checkChannels(unet: UNet2DConfig, autoencoder: AutoencoderNetwork | null, dir: string): void {
   const { in_channels: given, out_channels: predicted } = unet;
   if (given !== predicted) {
     throw new InputError(
       `the UNet takes ${given} channels and predicts ${predicted} — ${dir} — learned variances are not supported: use a model that predicts as many`,
     );
   }
-  if (autoencoder && autoencoder.latent_channels !== given) {
+  if (autoencoder && autoencoder.latentChannels !== given) {
     throw new InputError(
-      `the UNet works on ${given} channels, the autoencoder on ${autoencoder.latent_channels} — ${dir} — use the autoencoder that belongs to it`,
+      `the UNet works on ${given} channels, the autoencoder on ${autoencoder.latentChannels} — ${dir} — use the autoencoder that belongs to it`,
     );
   }
-  const channels = autoencoder ? autoencoder.out_channels : given;
+  const channels = autoencoder ? autoencoder.config.out_channels : given;
   if (channels !== 1 && channels !== 3) {
     const remedy = autoencoder
       ? 'use a model of pictures'
@@ -204,21 +194,21 @@ export class Codec {
     { unet, autoencoder }: Pick<LoadedModel, 'unet' | 'autoencoder'>,
     options: CompileOptions = {},
   ) {
-    this.pictureChannels = autoencoder ? autoencoder.config.out_channels : unet.in_channels;
-    this.reduction = autoencoder ? downscale(autoencoder.config) : 1;
-    if (!autoencoder) return;
-    const { config, params } = autoencoder;
-    const specs = autoencoderSpecs(config);
-    const weights = (prefix: RegExp) => asConstants(specs, params, (name) => prefix.test(name));
+    const network = autoencoder?.network;
+    this.pictureChannels = network ? network.config.out_channels : unet.in_channels;
+    this.reduction = network ? network.downscale : 1;
+    if (!autoencoder || !network) return;
+    const weights = (prefix: RegExp) =>
+      asConstants(network.specs, autoencoder.params, (name) => prefix.test(name));
     this.decoder = new Compiled(
       ({ latents, ...rest }: Record<string, Tensor>) => ({
-        pictures: decode(config, rest as Params, unscaleLatents(config, latents as Tensor4D)),
+        pictures: network.decode(rest as Params, latents as Tensor4D),
       }),
-      { name: 'decoder', ...options, constants: weights(/^(decoder|post_quant_conv)\./) },
+      { name: 'decoder', ...options, constants: weights(/^(decoder|post_quant_conv|quantize)\./) },
     );
     this.encoder = new Compiled(
       ({ pictures, ...rest }: Record<string, Tensor>) => ({
-        latents: scaleLatents(config, encode(config, rest as Params, pictures as Tensor4D).mean),
+        latents: network.encode(rest as Params, pictures as Tensor4D),
       }),
       { name: 'encoder', ...options, constants: weights(/^(encoder|quant_conv)\./) },
     );

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type AutoencoderInput, downscale, parseAutoencoderConfig } from '../autoencoder/index.js';
 import { InputError } from '../errors.js';
 import { SCHEDULER_NAMES } from '../schedulers/index.js';
-import { parseUNet2DConfig, type UNet2DConfigInput } from '../unet/index.js';
+import { parseUNet2DConfig, type UNet2DConfig, type UNet2DConfigInput } from '../unet/index.js';
 
 const count = z.number().int().positive();
 const rate = z.number().positive();
@@ -196,7 +196,7 @@ export function parseTrainConfig(value: unknown, where: string): TrainConfig {
   const vae = autoencoder
     ? parseAutoencoderConfig({ ...autoencoder.model, sample_size: size }, `${where}: autoencoder.model`)
     : null;
-  parseUNet2DConfig(diffusion.model, `${where}: diffusion.model`);
+  requireTrainable(parseUNet2DConfig(diffusion.model, `${where}: diffusion.model`), diffusion, where);
   const levels = (diffusion.model.block_out_channels as number[] | undefined)?.length ?? 4;
   const unit = 2 ** (levels - 1) * (vae ? downscale(vae) : 1);
   if (size % unit !== 0) {
@@ -206,6 +206,22 @@ export function parseTrainConfig(value: unknown, where: string): TrainConfig {
     );
   }
   return config;
+}
+
+/** @throws InputError for a network that draws but cannot be trained here */
+function requireTrainable(model: UNet2DConfig, stage: DiffusionStage, where: string): void {
+  const { dropout, time_embedding_type: time, num_train_timesteps: rows } = model;
+  const refuse = (what: string, todo: string): never => {
+    throw new InputError(`${what} — ${where}: diffusion.model — ${todo}`);
+  };
+  if (dropout > 0) refuse(`dropout ${dropout} is not supported in training`, 'set it to 0');
+  if (time === 'fourier')
+    refuse('time_embedding_type "fourier" has no embedding of timestep 0', 'use "positional"');
+  if (time === 'learned' && (rows ?? 0) < stage.num_train_timesteps)
+    refuse(
+      `num_train_timesteps ${rows} is smaller than the ${stage.num_train_timesteps} that are trained`,
+      'make them equal',
+    );
 }
 
 /** @throws InputError for a name that is no preset */

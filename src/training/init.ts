@@ -1,4 +1,5 @@
 /** Starting from another model's weights instead of from random ones. */
+import { currentName, sameLayout } from '../checkpoint/load.js';
 import { readPipelineDir } from '../checkpoint/pipeline.js';
 import { readSafetensors } from '../checkpoint/safetensors.js';
 import { offsetsOf, type ParamSpec } from '../engine/params.js';
@@ -17,15 +18,16 @@ export async function weightsFrom(
   specs: readonly ParamSpec[],
   fresh: Float32Array,
 ): Promise<Float32Array> {
-  const { tensors } = await readSafetensors((await readPipelineDir(dir)).unet.weights);
+  const { tensors: stored } = await readSafetensors((await readPipelineDir(dir)).unet.weights);
+  const tensors = new Map([...stored].map(([name, tensor]) => [currentName(name), tensor]));
   const offsets = offsetsOf(specs);
   const flat = fresh.slice();
   for (const [i, { name, shape }] of specs.entries()) {
-    const stored = tensors.get(name);
-    if (stored && `${stored.shape}` === `${shape}`) flat.set(stored.data as Float32Array, offsets[i]);
+    const found = tensors.get(name);
+    if (found && sameLayout(found.shape, shape)) flat.set(found.data as Float32Array, offsets[i]);
     else if (name !== CLASSES) {
       throw new InputError(
-        `the model's network is not the one to be trained (${name} is [${stored?.shape ?? 'missing'}], not [${shape}]) — ${dir} — give the --config or --preset that it was trained with`,
+        `the model's network is not the one to be trained (${name} is [${found?.shape ?? 'missing'}], not [${shape}]) — ${dir} — give the --config or --preset that it was trained with`,
       );
     }
   }

@@ -2,7 +2,8 @@ import { attention } from '../engine/ops.js';
 import type { ParamSpec, Params } from '../engine/params.js';
 import { type Tensor3D, type Tensor4D, tf } from '../engine/tf.js';
 import { dense, linearSpecs, norm, normSpecs } from './layers.js';
-import { scaled } from './resnet.js';
+import { type Conditioning, scaled } from './resnet.js';
+import { spatialNorm, spatialNormSpecs } from './spatial-norm.js';
 
 /** Self-attention over pixels as plain data. */
 export interface AttentionPlan {
@@ -13,6 +14,8 @@ export interface AttentionPlan {
   /** Groups of the norm in front; null: no norm. */
   readonly groups: number | null;
   readonly eps: number;
+  /** Channels of the latents that a spatial norm in front depends on; null: no such norm. */
+  readonly spatialChannels: number | null;
   /** The sum with the input is divided by this. */
   readonly outputScale: number;
 }
@@ -24,6 +27,9 @@ export function selfAttentionSpecs(plan: AttentionPlan): ParamSpec[] {
   const { name, channels } = plan;
   const inner = headsOf(plan) * plan.headDim;
   return [
+    ...(plan.spatialChannels === null
+      ? []
+      : spatialNormSpecs(`${name}.spatial_norm`, channels, plan.spatialChannels)),
     ...(plan.groups === null ? [] : normSpecs(`${name}.group_norm`, channels)),
     ...linearSpecs(`${name}.to_q`, channels, inner),
     ...linearSpecs(`${name}.to_k`, channels, inner),
@@ -35,9 +41,15 @@ export function selfAttentionSpecs(plan: AttentionPlan): ParamSpec[] {
 /**
  * Norm, multi-head attention of every pixel to every pixel (Vaswani et al. 2017), plus the input.
  * @param x [N, H, W, C]
+ * @param cond the latents [N, h, w, Z] for a plan with a spatial norm; ignored by others
  * @returns [N, H, W, C]
  */
-export function selfAttention(params: Params, plan: AttentionPlan, x: Tensor4D): Tensor4D {
+export function selfAttention(
+  params: Params,
+  plan: AttentionPlan,
+  x: Tensor4D,
+  cond: Conditioning,
+): Tensor4D {
   const { name, channels, headDim } = plan;
   const [n, height, width] = x.shape;
   const tokens = height * width;
@@ -55,7 +67,10 @@ export function selfAttention(params: Params, plan: AttentionPlan, x: Tensor4D):
   };
 
   return tf.tidy(() => {
-    const normed = plan.groups === null ? x : norm(params, `${name}.group_norm`, x, plan.groups, plan.eps);
+    const seen =
+      plan.spatialChannels === null ? x : spatialNorm(params, `${name}.spatial_norm`, x, cond as Tensor4D);
+    const normed =
+      plan.groups === null ? seen : norm(params, `${name}.group_norm`, seen, plan.groups, plan.eps);
     const h = tf.reshape(normed, [n, tokens, channels]) as Tensor3D;
     const q = split(dense(params, `${name}.to_q`, h)); // [N·heads, H·W, headDim]
     const k = split(dense(params, `${name}.to_k`, h));

@@ -1,24 +1,31 @@
-/** The blocks that UNet2D and the autoencoder are built of. A plan is plain data; the same plan gives the parameters and runs. */
-import { type Padding, upsample2x } from '../engine/ops.js';
+/** The blocks that UNet2D and the autoencoders are built of. A plan is plain data; the same plan gives the parameters and runs. */
+import { type Padding, silu, upsample2x } from '../engine/ops.js';
 import type { ParamSpec, Params } from '../engine/params.js';
-import { type Tensor2D, type Tensor4D, tf } from '../engine/tf.js';
+import { type Tensor4D, tf } from '../engine/tf.js';
 import { type AttentionPlan, selfAttention, selfAttentionSpecs } from './attention.js';
-import { conv, convSpecs } from './layers.js';
-import { type ResnetPlan, resnet, resnetSpecs } from './resnet.js';
+import { conv, convSpecs, norm, normSpecs } from './layers.js';
+import { firDownsample2x, firUpsample2x } from './resample.js';
+import { type Conditioning, type ResnetPlan, resnet, resnetSpecs } from './resnet.js';
 
-/** A 3×3 convolution that halves or follows a doubling. */
-export interface ResizePlan {
-  readonly name: string;
-  readonly channels: number;
-}
+/** A 3×3 convolution that halves or follows a doubling, or a residual block that does both itself. */
+export type ResizePlan =
+  | {
+      readonly kind: 'conv';
+      readonly name: string;
+      readonly channels: number;
+      /** Of a halving: 1 pads all sides, 0 right and bottom only. */
+      readonly padding: 0 | 1;
+    }
+  | { readonly kind: 'resnet'; readonly resnet: ResnetPlan };
 
 /** Residual blocks, each followed by attention where there is any, then a halving unless this is the lowest level. */
 export interface DownPlan {
   readonly resnets: readonly ResnetPlan[];
-  /** One for each resnet, or none. */
-  readonly attentions: readonly AttentionPlan[];
-  /** 0 pads right and bottom only. */
-  readonly downsampler: (ResizePlan & { readonly padding: 0 | 1 }) | null;
+  /** What follows each resnet; shorter or null where nothing does. */
+  readonly attentions: readonly (AttentionPlan | null)[];
+  readonly downsampler: ResizePlan | null;
+  /** The 1×1 convolution that adds the picture, halved as often, to the result; null: it is not looked at again. */
+  readonly skipConv: { readonly name: string; readonly channels: number } | null;
 }
 
 /** One residual block more than attentions; an attention may be missing. */
@@ -27,23 +34,45 @@ export interface MidPlan {
   readonly attention: AttentionPlan | null;
 }
 
+/** What a level adds to the picture that grows on the way up: norm, SiLU and a 3×3 convolution. */
+export interface SkipOutPlan {
+  readonly name: string;
+  readonly channels: number;
+  readonly groups: number;
+  readonly eps: number;
+}
+
 /** Residual blocks (with the skips of the way down, in a U-Net), then a doubling unless this is the highest level. */
 export interface UpPlan {
   readonly resnets: readonly ResnetPlan[];
-  /** One for each resnet, or none. */
-  readonly attentions: readonly AttentionPlan[];
+  /** What follows each resnet; shorter or null where nothing does. */
+  readonly attentions: readonly (AttentionPlan | null)[];
   readonly upsampler: ResizePlan | null;
+  /** Whether a picture is doubled along, and what the level adds to it; null: the level knows no picture. */
+  readonly skip: { readonly adds: SkipOutPlan | null } | null;
 }
 
-const resizeSpecs = (plan: ResizePlan | null): ParamSpec[] =>
-  plan ? convSpecs(plan.name, plan.channels, plan.channels, 3) : [];
+/** Channels of the pictures that the Skip blocks take in and give out; diffusers fixes it. */
+export const SKIP_CHANNELS = 3;
+
+const resizeSpecs = (plan: ResizePlan | null): ParamSpec[] => {
+  if (!plan) return [];
+  return plan.kind === 'conv'
+    ? convSpecs(plan.name, plan.channels, plan.channels, 3)
+    : resnetSpecs(plan.resnet);
+};
+
+const attentionSpecs = (plans: readonly (AttentionPlan | null)[]): ParamSpec[] =>
+  plans.flatMap((plan) => (plan ? selfAttentionSpecs(plan) : []));
 
 /** Parameters of `downBlock`. */
 export function downBlockSpecs(plan: DownPlan): ParamSpec[] {
+  const { skipConv } = plan;
   return [
-    ...plan.attentions.flatMap(selfAttentionSpecs),
+    ...attentionSpecs(plan.attentions),
     ...plan.resnets.flatMap(resnetSpecs),
     ...resizeSpecs(plan.downsampler),
+    ...(skipConv ? convSpecs(skipConv.name, SKIP_CHANNELS, skipConv.channels, 1) : []),
   ];
 }
 
@@ -57,60 +86,77 @@ export function midBlockSpecs(plan: MidPlan): ParamSpec[] {
 
 /** Parameters of `upBlock`. */
 export function upBlockSpecs(plan: UpPlan): ParamSpec[] {
+  const adds = plan.skip?.adds;
   return [
-    ...plan.attentions.flatMap(selfAttentionSpecs),
+    ...attentionSpecs(plan.attentions),
     ...plan.resnets.flatMap(resnetSpecs),
     ...resizeSpecs(plan.upsampler),
+    ...(adds
+      ? [
+          ...normSpecs(`${adds.name}.skip_norm`, adds.channels),
+          ...convSpecs(`${adds.name}.skip_conv`, adds.channels, SKIP_CHANNELS, 3),
+        ]
+      : []),
   ];
 }
 
-/** Halving by a 3×3 convolution of stride 2: [N, H, W, C] → [N, H/2, W/2, C]. */
-export function downsample(params: Params, name: string, x: Tensor4D, padding: 0 | 1): Tensor4D {
+/** Halving: [N, H, W, C] → [N, H/2, W/2, C]. */
+export function downsample(params: Params, plan: ResizePlan, x: Tensor4D, temb: Conditioning): Tensor4D {
+  if (plan.kind === 'resnet') return resnet(params, plan.resnet, x, temb);
   const sides: Padding =
-    padding === 1
+    plan.padding === 1
       ? 1
       : [
           [0, 1],
           [0, 1],
         ];
-  return conv(params, name, x, { stride: 2, padding: sides });
+  return conv(params, plan.name, x, { stride: 2, padding: sides });
 }
 
-/** Nearest-neighbour doubling and a 3×3 convolution: [N, H, W, C] → [N, 2H, 2W, C]. */
-export function upsample(params: Params, name: string, x: Tensor4D): Tensor4D {
-  return tf.tidy(() => conv(params, name, upsample2x(x), { padding: 1 }));
+/** Doubling, by repeated pixels and a 3×3 convolution or by a residual block: [N, H, W, C] → [N, 2H, 2W, C]. */
+export function upsample(params: Params, plan: ResizePlan, x: Tensor4D, temb: Conditioning): Tensor4D {
+  if (plan.kind === 'resnet') return resnet(params, plan.resnet, x, temb);
+  return tf.tidy(() => conv(params, plan.name, upsample2x(x), { padding: 1 }));
 }
 
 /**
  * Runs a block of the way down.
  * @param x [N, H, W, C]
- * @param temb SiLU of the time embedding [N, E], or null
- * @returns the result, and every intermediate that the way up may want (the result is the last of them)
+ * @param temb what the resnets are told
+ * @param picture [N, H, W, 3], the network's input at this level; needed by a plan with `skipConv`
+ * @returns the result, every intermediate that the way up may want (the result is the last of them), and the
+ * picture in the result's size, or as it came
  */
 export function downBlock(
   params: Params,
   plan: DownPlan,
   x: Tensor4D,
-  temb: Tensor2D | null,
-): { x: Tensor4D; skips: Tensor4D[] } {
+  temb: Conditioning,
+  picture: Tensor4D | null = null,
+): { x: Tensor4D; skips: Tensor4D[]; picture: Tensor4D | null } {
   const skips: Tensor4D[] = [];
   let h = x;
   plan.resnets.forEach((block, i) => {
     h = resnet(params, block, h, temb);
-    if (plan.attentions[i]) h = selfAttention(params, plan.attentions[i], h);
+    const attention = plan.attentions[i];
+    if (attention) h = selfAttention(params, attention, h, temb);
     skips.push(h);
   });
   if (plan.downsampler) {
-    h = downsample(params, plan.downsampler.name, h, plan.downsampler.padding);
+    h = downsample(params, plan.downsampler, h, temb);
+    if (plan.skipConv && picture) {
+      picture = firDownsample2x(picture);
+      h = tf.add(conv(params, plan.skipConv.name, picture), h);
+    }
     skips.push(h);
   }
-  return { x: h, skips };
+  return { x: h, skips, picture };
 }
 
 /** Runs the middle: [N, H, W, C] → [N, H, W, C]. */
-export function midBlock(params: Params, plan: MidPlan, x: Tensor4D, temb: Tensor2D | null): Tensor4D {
+export function midBlock(params: Params, plan: MidPlan, x: Tensor4D, temb: Conditioning): Tensor4D {
   let h = resnet(params, plan.resnets[0], x, temb);
-  if (plan.attention) h = selfAttention(params, plan.attention, h);
+  if (plan.attention) h = selfAttention(params, plan.attention, h, temb);
   return resnet(params, plan.resnets[1], h, temb);
 }
 
@@ -118,21 +164,41 @@ export function midBlock(params: Params, plan: MidPlan, x: Tensor4D, temb: Tenso
  * Runs a block of the way up.
  * @param x [N, H, W, C]
  * @param skips the intermediates of the way down, newest last, one taken off for each resnet; null in a decoder
- * @param temb SiLU of the time embedding [N, E], or null
- * @returns [N, H, W, C'], or twice the size with an upsampler
+ * @param temb what the resnets are told
+ * @param picture [N, H/2, W/2, 3], what the levels below have drawn; null: nothing yet
+ * @returns x: [N, H, W, C'], or twice the size with an upsampler; picture: [N, H, W, 3] where the plan has a `skip`
  */
 export function upBlock(
   params: Params,
   plan: UpPlan,
   x: Tensor4D,
   skips: Tensor4D[] | null,
-  temb: Tensor2D | null,
-): Tensor4D {
+  temb: Conditioning,
+  picture: Tensor4D | null = null,
+): { x: Tensor4D; picture: Tensor4D | null } {
   let h = x;
   plan.resnets.forEach((block, i) => {
     const skip = skips?.pop();
     h = resnet(params, block, skip ? tf.concat([h, skip], 3) : h, temb);
-    if (plan.attentions[i]) h = selfAttention(params, plan.attentions[i], h);
+    const attention = plan.attentions[i];
+    if (attention) h = selfAttention(params, attention, h, temb);
   });
-  return plan.upsampler ? upsample(params, plan.upsampler.name, h) : h;
+  if (plan.skip) {
+    if (picture) picture = firUpsample2x(picture);
+    const { adds } = plan.skip;
+    if (adds) {
+      const drawn = skipOut(params, adds, h);
+      picture = picture ? tf.add(picture, drawn) : drawn;
+    }
+  }
+  if (plan.upsampler) h = upsample(params, plan.upsampler, h, temb);
+  return { x: h, picture };
+}
+
+/** What a level adds to the picture: [N, H, W, C] → [N, H, W, 3]. */
+function skipOut(params: Params, { name, groups, eps }: SkipOutPlan, h: Tensor4D): Tensor4D {
+  return tf.tidy(() => {
+    const normed = silu(norm(params, `${name}.skip_norm`, h, groups, eps));
+    return conv(params, `${name}.skip_conv`, normed, { padding: 1 });
+  });
 }

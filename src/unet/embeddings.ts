@@ -38,6 +38,24 @@ export function timestepEmbedding(
       ]);
 }
 
+/**
+ * Random Fourier features of the logarithm of noise levels (Tancik et al. 2020; Song et al. 2021, appendix C):
+ * sines, then cosines, of 2π·w·ln t. The frequencies are drawn once and not trained: their gradient is zero.
+ * @param timesteps float32 [N], above 0: at 0 the result is NaN
+ * @param frequencies [F]
+ * @returns [N, 2F]
+ */
+export function fourierEmbedding(timesteps: Tensor1D, frequencies: Tensor1D): Tensor2D {
+  const fixed = tf.customGrad((w) => ({
+    value: tf.clone(w as Tensor1D),
+    gradFunc: (dy: Tensor) => tf.zerosLike(dy),
+  }))(frequencies);
+  const logs = tf.reshape(tf.log(timesteps), [-1, 1]);
+  // Rounded where diffusers rounds: the angles are large.
+  const angles = tf.mul(tf.mul(tf.mul(logs, tf.reshape(fixed, [1, -1])), 2), Math.PI);
+  return tf.concat([tf.sin(angles), tf.cos(angles)], 1) as Tensor2D;
+}
+
 /** Parameters of `embeddingMlp`. */
 export function embeddingMlpSpecs(name: string, inp: number, out: number): ParamSpec[] {
   return [...linearSpecs(`${name}.linear_1`, inp, out), ...linearSpecs(`${name}.linear_2`, out, out)];

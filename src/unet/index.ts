@@ -8,4 +8,4 @@ export {
   parseClassicUNetConfig,
 } from './classic.js';
 export { parseUNet2DConfig, UNET2D_CLASS_NAME, type UNet2DConfig, type UNet2DConfigInput } from './config.js';
-export { type ClassLabels, isClassConditional, unet2d, unet2dSpecs } from './unet2d.js';
+export { type ClassLabels, checkTimesteps, isClassConditional, unet2d, unet2dSpecs } from './unet2d.js';

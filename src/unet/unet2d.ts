@@ -2,9 +2,16 @@ import { silu } from '../engine/ops.js';
 import type { ParamSpec, Params } from '../engine/params.js';
 import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../engine/tf.js';
 import { InputError } from '../errors.js';
+import { activation } from './activations.js';
 import { downBlock, downBlockSpecs, midBlock, midBlockSpecs, upBlock, upBlockSpecs } from './blocks.js';
 import type { UNet2DConfig } from './config.js';
-import { embeddingLookup, embeddingMlp, embeddingMlpSpecs, timestepEmbedding } from './embeddings.js';
+import {
+  embeddingLookup,
+  embeddingMlp,
+  embeddingMlpSpecs,
+  fourierEmbedding,
+  timestepEmbedding,
+} from './embeddings.js';
 import { conv, convSpecs, norm, normSpecs, param } from './layers.js';
 import { planUNet2D } from './plan.js';
 import { checkSize } from './validate.js';
@@ -21,8 +28,9 @@ export function unet2dSpecs(config: UNet2DConfig): ParamSpec[] {
   const width = config.block_out_channels[0];
   return [
     ...convSpecs('conv_in', config.in_channels, width, 3),
-    ...embeddingMlpSpecs('time_embedding', width, tembChannels),
-    ...classSpecs(config, width, tembChannels),
+    ...timeSpecs(config, width),
+    ...embeddingMlpSpecs('time_embedding', timeChannels(config), tembChannels),
+    ...classSpecs(config, tembChannels),
     ...down.flatMap(downBlockSpecs),
     ...up.flatMap(upBlockSpecs),
     ...(mid ? midBlockSpecs(mid) : []),
@@ -31,9 +39,30 @@ export function unet2dSpecs(config: UNet2DConfig): ParamSpec[] {
   ];
 }
 
-function classSpecs(config: UNet2DConfig, width: number, tembChannels: number): ParamSpec[] {
+/** Spread of the random frequencies of Fourier features; diffusers fixes it. */
+const FOURIER_SCALE = 16;
+
+function timeSpecs(config: UNet2DConfig, width: number): ParamSpec[] {
+  const name = 'time_proj.weight';
+  switch (config.time_embedding_type) {
+    case 'positional':
+      return [];
+    case 'fourier':
+      return [{ name, shape: [width], init: { normal: FOURIER_SCALE } }];
+    case 'learned':
+      return [{ name, shape: [config.num_train_timesteps ?? 0, width], init: { normal: 1 } }];
+  }
+}
+
+/** Channels of the waves, features or table rows that the time embedding starts from. */
+function timeChannels(config: UNet2DConfig): number {
+  const [width] = config.block_out_channels;
+  return config.time_embedding_type === 'fourier' ? 2 * width : width;
+}
+
+function classSpecs(config: UNet2DConfig, tembChannels: number): ParamSpec[] {
   if (config.class_embed_type === 'timestep')
-    return embeddingMlpSpecs('class_embedding', width, tembChannels);
+    return embeddingMlpSpecs('class_embedding', timeChannels(config), tembChannels);
   if (config.class_embed_type === 'identity' || config.num_class_embeds === null) return [];
   const shape = [config.num_class_embeds, tembChannels];
   return [{ name: 'class_embedding.weight', shape, init: { normal: 1 } }];
@@ -45,14 +74,33 @@ export function isClassConditional(config: UNet2DConfig): boolean {
 }
 
 /**
- * The U-Net of diffusion models: DDPM's (Ho et al. 2020) with the options of diffusers' UNet2DModel. A pure,
- * differentiable function that reads no values, so it can be traced and compiled.
+ * Checks timesteps that a network is to be told: Fourier features need them above 0, a table whole and within it.
+ * @param where what chose the timesteps, for messages
+ * @throws InputError naming the first that the network does not know
+ */
+export function checkTimesteps(config: UNet2DConfig, timesteps: readonly number[], where: string): void {
+  const { time_embedding_type: type, num_train_timesteps: rows } = config;
+  const known = (t: number) =>
+    type === 'positional' || (type === 'fourier' ? t > 0 : Number.isInteger(t) && t >= 0 && t < (rows ?? 0));
+  const strange = timesteps.find((t) => !known(t));
+  if (strange === undefined) return;
+  const wanted = type === 'fourier' ? 'above 0' : `whole and below ${rows}`;
+  throw new InputError(
+    `timestep ${strange} is none that a network with ${type} time embeddings knows — ${where} — ` +
+      `use a scheduler, or a number of steps, whose timesteps are ${wanted}`,
+  );
+}
+
+/**
+ * The U-Net of diffusion models: DDPM's (Ho et al. 2020) and NCSN++ (Song et al. 2021), with the options of
+ * diffusers' UNet2DModel. A pure, differentiable function that reads no values, so it can be traced and compiled.
+ * With Fourier features of time the prediction is divided by the timestep, which is then a noise level.
  *
  * Classifier-free guidance needs a null class: make the class table one row larger and let the last label,
  * num_class_embeds - 1, stand for it. The network treats it like any other.
  * @param params by the names of `unet2dSpecs(config)`
  * @param sample noisy pictures or latents [N, H, W, in_channels]; H and W multiples of 2^(levels - 1)
- * @param timesteps float32 [N]
+ * @param timesteps float32 [N]; above 0 with Fourier features, whole numbers with a learned table
  * @param classLabels what `ClassLabels` says, exactly when `isClassConditional(config)`. Values are not read, so
  * labels out of range are for the caller to refuse.
  * @returns [N, H, W, out_channels]
@@ -65,22 +113,26 @@ export function unet2d(
   timesteps: Tensor1D,
   classLabels?: ClassLabels,
 ): Tensor4D {
-  const { tembChannels, down, mid, up } = planUNet2D(config);
+  const { tembChannels, down, mid, up, groupsOut } = planUNet2D(config);
   checkInputs(config, sample, timesteps, classLabels, tembChannels);
   return tf.tidy(() => {
-    const temb = silu(embed(config, params, timesteps, classLabels)); // [N, E]
+    const temb = activation(config.act_fn, embed(config, params, timesteps, classLabels)); // [N, E]
     const centred = config.center_input_sample ? tf.sub(tf.mul(sample, 2), 1) : sample;
     let h = conv(params, 'conv_in', centred as Tensor4D, { padding: 1 }); // [N, H, W, C0]
     const skips = [h];
+    let picture: Tensor4D | null = centred as Tensor4D;
     for (const plan of down) {
-      const lower = downBlock(params, plan, h, temb);
-      h = lower.x; // [N, H/2^i, W/2^i, Ci]
+      const lower = downBlock(params, plan, h, temb, picture);
+      ({ x: h, picture } = lower); // [N, H/2^i, W/2^i, Ci]
       skips.push(...lower.skips);
     }
     if (mid) h = midBlock(params, mid, h, temb);
-    for (const plan of up) h = upBlock(params, plan, h, skips, temb);
-    h = silu(norm(params, 'conv_norm_out', h, config.norm_num_groups, config.norm_eps)); // [N, H, W, C0]
-    return conv(params, 'conv_out', h, { padding: 1 }); // [N, H, W, out_channels]
+    picture = null;
+    for (const plan of up) ({ x: h, picture } = upBlock(params, plan, h, skips, temb, picture));
+    h = silu(norm(params, 'conv_norm_out', h, groupsOut, config.norm_eps)); // [N, H, W, C0]
+    h = conv(params, 'conv_out', h, { padding: 1 }); // [N, H, W, out_channels]
+    if (picture) h = tf.add(h, picture);
+    return config.time_embedding_type === 'fourier' ? tf.div(h, tf.reshape(timesteps, [-1, 1, 1, 1])) : h;
   });
 }
 
@@ -91,19 +143,27 @@ function embed(
   timesteps: Tensor1D,
   classLabels: ClassLabels | undefined,
 ): Tensor2D {
-  const waves = (t: Tensor1D) =>
-    timestepEmbedding(t, config.block_out_channels[0], {
-      flipSinToCos: config.flip_sin_to_cos,
-      freqShift: config.freq_shift,
-    });
-  const time = embeddingMlp(params, 'time_embedding', waves(timesteps));
+  const project = (t: Tensor1D): Tensor2D => {
+    switch (config.time_embedding_type) {
+      case 'positional':
+        return timestepEmbedding(t, config.block_out_channels[0], {
+          flipSinToCos: config.flip_sin_to_cos,
+          freqShift: config.freq_shift,
+        });
+      case 'fourier':
+        return fourierEmbedding(t, param(params, 'time_proj.weight'));
+      case 'learned':
+        return embeddingLookup(param(params, 'time_proj.weight'), tf.cast(t, 'int32'));
+    }
+  };
+  const time = embeddingMlp(params, 'time_embedding', project(timesteps));
   if (!classLabels) return time;
   switch (config.class_embed_type) {
     case 'identity':
       return tf.add(time, classLabels);
     case 'timestep': {
       const numbers = tf.cast(classLabels as Tensor1D, 'float32');
-      return tf.add(time, embeddingMlp(params, 'class_embedding', waves(numbers)));
+      return tf.add(time, embeddingMlp(params, 'class_embedding', project(numbers)));
     }
     case null:
       return tf.add(time, embeddingLookup(param(params, 'class_embedding.weight'), classLabels as Tensor1D));

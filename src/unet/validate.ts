@@ -8,9 +8,6 @@ export type SampleSize = number | readonly [number, number];
 export const positive = z.number().int().min(1);
 export const sizeSchema = z.union([positive, z.tuple([positive, positive])]);
 
-/** The only activation there is: SiLU, which diffusers also calls "swish". */
-export const activationSchema = z.enum(['silu', 'swish']);
-
 function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((v, key) => (v as Record<PropertyKey, unknown> | undefined)?.[key], root);
 }
@@ -64,7 +61,7 @@ export function checkSize(height: number, width: number, levels: number, where: 
 }
 
 /**
- * Checks the things that hold for a whole config of blocks.
+ * Checks that there is a block of the way down and of the way up for each width, and that the size halves.
  * @throws InputError naming the key
  */
 export function checkBlocks(
@@ -72,12 +69,11 @@ export function checkBlocks(
     readonly block_out_channels: readonly number[];
     readonly down_block_types: readonly string[];
     readonly up_block_types: readonly string[];
-    readonly norm_num_groups: number;
     readonly sample_size: SampleSize | null;
   },
   where: string,
 ): void {
-  const { block_out_channels: channels, norm_num_groups: groups, sample_size: size } = config;
+  const { block_out_channels: channels, sample_size: size } = config;
   for (const key of ['down_block_types', 'up_block_types'] as const) {
     if (config[key].length !== channels.length) {
       throw new InputError(
@@ -86,7 +82,6 @@ export function checkBlocks(
       );
     }
   }
-  checkGroups('norm_num_groups', groups, channels, where);
   if (size !== null) {
     const [h, w] = typeof size === 'number' ? [size, size] : size;
     checkSize(h, w, channels.length, where);

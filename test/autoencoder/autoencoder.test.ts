@@ -28,49 +28,52 @@ beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-describe.each(['autoencoder-kl', 'autoencoder-bare'])('autoencoder agrees with diffusers: %s', (name) => {
-  async function load() {
-    const config = parseAutoencoderConfig(readJson(`${name}/config.json`));
-    const params = await loadParams(`${name}/diffusion_pytorch_model.safetensors`);
-    const io = await loadRecorded(`${name}/io.safetensors`);
-    return { config, params, io };
-  }
+describe.each(['autoencoder-kl', 'autoencoder-bare', 'autoencoder-attn'])(
+  'autoencoder agrees with diffusers: %s',
+  (name) => {
+    async function load() {
+      const config = parseAutoencoderConfig(readJson(`${name}/config.json`));
+      const params = await loadParams(`${name}/diffusion_pytorch_model.safetensors`);
+      const io = await loadRecorded(`${name}/io.safetensors`);
+      return { config, params, io };
+    }
 
-  it('has the same parameters', async () => {
-    const { config, params } = await load();
-    expectSpecs(autoencoderSpecs(config), shapesOf(params));
-  });
-
-  it('encodes, draws and decodes the same', async () => {
-    const { config, params, io } = await load();
-    const posterior = encode(config, params, io.activation('pictures'));
-    const latents = sampleLatents(posterior.mean, posterior.logvar, io.activation('noise'));
-    const errors = {
-      mean: maxDifference(posterior.mean, io.activation('mean')),
-      logvar: maxDifference(posterior.logvar, io.activation('logvar')),
-      latents: maxDifference(latents, io.activation('latents')),
-      output: maxDifference(decode(config, params, io.activation('latents')), io.activation('output')),
-      kl: relativeDifference(klDivergence(posterior), io.plain('kl')),
-    };
-    if (process.env.SUMI_SHOW_ERRORS) console.log(name, errors);
-    for (const error of Object.values(errors)) expect(error).toBeLessThan(1e-4);
-  });
-
-  it('gives the same gradients', async () => {
-    const { config, params, io } = await load();
-    const [pictures, noise, target] = ['pictures', 'noise', 'target'].map(io.activation);
-    const { loss, gradients } = lossAndGradients(params, (p) => {
-      const posterior = encode(config, p, pictures);
-      const y = decode(config, p, sampleLatents(posterior.mean, posterior.logvar, noise));
-      const kl = tf.mean(klDivergence(posterior));
-      return tf.add(tf.mean(tf.square(tf.sub(y, target))), tf.mul(kl, 0.01));
+    it('has the same parameters', async () => {
+      const { config, params } = await load();
+      expectSpecs(autoencoderSpecs(config), shapesOf(params));
     });
-    expect(loss).toBeCloseTo(io.plain('loss').dataSync()[0], 4);
-    const error = gradientError(gradients, io);
-    if (process.env.SUMI_SHOW_ERRORS) console.log(name, 'gradients', error);
-    expect(error).toBeLessThan(1e-3);
-  });
-});
+
+    it('encodes, draws and decodes the same', async () => {
+      const { config, params, io } = await load();
+      const posterior = encode(config, params, io.activation('pictures'));
+      const latents = sampleLatents(posterior.mean, posterior.logvar, io.activation('noise'));
+      const errors = {
+        mean: maxDifference(posterior.mean, io.activation('mean')),
+        logvar: maxDifference(posterior.logvar, io.activation('logvar')),
+        latents: maxDifference(latents, io.activation('latents')),
+        output: maxDifference(decode(config, params, io.activation('latents')), io.activation('output')),
+        kl: relativeDifference(klDivergence(posterior), io.plain('kl')),
+      };
+      if (process.env.SUMI_SHOW_ERRORS) console.log(name, errors);
+      for (const error of Object.values(errors)) expect(error).toBeLessThan(1e-4);
+    });
+
+    it('gives the same gradients', async () => {
+      const { config, params, io } = await load();
+      const [pictures, noise, target] = ['pictures', 'noise', 'target'].map(io.activation);
+      const { loss, gradients } = lossAndGradients(params, (p) => {
+        const posterior = encode(config, p, pictures);
+        const y = decode(config, p, sampleLatents(posterior.mean, posterior.logvar, noise));
+        const kl = tf.mean(klDivergence(posterior));
+        return tf.add(tf.mean(tf.square(tf.sub(y, target))), tf.mul(kl, 0.01));
+      });
+      expect(loss).toBeCloseTo(io.plain('loss').dataSync()[0], 4);
+      const error = gradientError(gradients, io);
+      if (process.env.SUMI_SHOW_ERRORS) console.log(name, 'gradients', error);
+      expect(error).toBeLessThan(1e-3);
+    });
+  },
+);
 
 describe('latents', () => {
   const base = { block_out_channels: [32], norm_num_groups: 8, latent_channels: 2 };

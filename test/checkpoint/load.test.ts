@@ -1,10 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import {
+  autoencoderSpecs,
+  parseAutoencoderConfig,
+  parseVQConfig,
+  vqSpecs,
+} from '../../src/autoencoder/index.js';
 import { loadParams, saveParams } from '../../src/checkpoint/load.js';
 import { readSafetensors, writeSafetensors } from '../../src/checkpoint/safetensors.js';
 import { countParams, type ParamSpec, viewParams } from '../../src/engine/params.js';
 import { InputError } from '../../src/errors.js';
+import { parseUNet2DConfig, unet2dSpecs } from '../../src/unet/index.js';
 import { fixtures, pixelWeights, specsOf, temporaryFolder } from './helpers.js';
 
 const at = temporaryFolder();
@@ -86,6 +93,41 @@ describe('loadParams', () => {
     );
     expect([...flat]).toEqual([1, 1, 2, 2, 3, 3, 4, 4]);
   });
+});
+
+it('reads the frequencies of Fourier features once, whichever of their names there is', async () => {
+  const specs = [spec('time_proj.weight', 2)];
+  for (const names of [['time_proj.W'], ['time_proj.W', 'time_proj.weight']]) {
+    const path = at(`fourier-${names.length}.safetensors`);
+    await writeSafetensors(path, Object.fromEntries(names.map((name) => [name, tensor(3, 4)])));
+    expect([...(await loadParams(specs, path))]).toEqual([3, 4]);
+  }
+});
+
+/** Attention layers were named so, and their projections were 1×1 convolutions, before diffusers 0.18. */
+const OLD_NAMES = { to_q: 'query', to_k: 'key', to_v: 'value', 'to_out.0': 'proj_attn' };
+
+it.each([
+  ['unet-ddpm', (config: unknown) => unet2dSpecs(parseUNet2DConfig(config))],
+  ['autoencoder-kl', (config: unknown) => autoencoderSpecs(parseAutoencoderConfig(config))],
+  ['vq-group', (config: unknown) => vqSpecs(parseVQConfig(config))],
+] as const)('a whole network under its old names: %s', async (name, specsFor) => {
+  const folder = join(fixtures, '../models', name);
+  const specs = specsFor(JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')));
+  const current = join(folder, 'diffusion_pytorch_model.safetensors');
+  const { tensors } = await readSafetensors(current);
+  let renamed = 0;
+  const old = [...tensors].map(([key, { shape, data }]) => {
+    const found = Object.entries(OLD_NAMES).find(([now]) => key.includes(`.${now}.`));
+    if (!found) return [key, { shape, data }] as const;
+    renamed++;
+    const wide = shape.length === 2 ? [...shape, 1, 1] : shape;
+    return [key.replace(...found), { shape: wide, data }] as const;
+  });
+  expect(renamed).toBeGreaterThanOrEqual(8);
+  const path = at(`${name}.safetensors`);
+  await writeSafetensors(path, new Map(old) as never);
+  expect(await loadParams(specs, path)).toEqual(await loadParams(specs, current));
 });
 
 describe('saveParams', () => {

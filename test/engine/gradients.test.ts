@@ -133,6 +133,14 @@ describe('gradients are slopes', () => {
   it.each([
     ['with attention and classes', { resnet_time_scale_shift: 'default' as const }],
     ['with scale and shift', { resnet_time_scale_shift: 'scale_shift' as const }],
+    [
+      'with Skip blocks and halvings by residual blocks',
+      {
+        down_block_types: ['SkipDownBlock2D' as const, 'AttnDownBlock2D' as const],
+        up_block_types: ['AttnUpBlock2D' as const, 'SkipUpBlock2D' as const],
+        upsample_type: 'resnet' as const,
+      },
+    ],
   ])('of a UNet2D %s', async (_, change) => {
     const config = parseUNet2DConfig({
       sample_size: 8,

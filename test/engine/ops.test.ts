@@ -10,6 +10,8 @@ import {
   type Tensor4D,
   tf,
 } from '../../src/engine/tf.js';
+import { activation } from '../../src/unet/activations.js';
+import { firDownsample2x, firUpsample2x } from '../../src/unet/resample.js';
 import { expectSame, feed, ints } from './helpers.js';
 
 /** The value of `f` and its gradients with respect to all float inputs, under a fixed non-uniform weighting. */
@@ -159,6 +161,11 @@ const cases: Case[] = [
     ({ x, g, b }) => ops.groupNorm(x, g as Tensor1D, b as Tensor1D, 3, 1e-5),
     { x: feed([2, 7, 6], 1), g: feed([6], 2), b: feed([6], 3) },
   ],
+  ['avgPool2x', ({ x }) => ops.avgPool2x(x as Tensor4D), { x: feed([2, 4, 6, 5], 1) }],
+  ['firDownsample2x', ({ x }) => firDownsample2x(x as Tensor4D), { x: feed([2, 4, 6, 3], 1) }],
+  ['firUpsample2x', ({ x }) => firUpsample2x(x as Tensor4D), { x: feed([2, 2, 3, 3], 1) }],
+  ['mish', ({ x }) => activation('mish', x), { x: feed([3, 50], 1, 25) }],
+  ['gelu', ({ x }) => activation('gelu', x), { x: feed([3, 50], 1, 8) }],
   ['upsample2x', ({ x }) => ops.upsample2x(x as Tensor4D), { x: feed([2, 3, 4, 5], 1) }],
   ['maxPool', ({ x }) => tf.maxPool(x as Tensor4D, 2, 2, 'valid'), { x: feed([2, 5, 6, 3], 1) }],
   ['maxPool, overlapping', ({ x }) => tf.maxPool(x as Tensor4D, 3, 1, 'same'), { x: feed([1, 5, 6, 2], 1) }],

@@ -180,6 +180,18 @@ describe('generate', () => {
     await expect(model.generate(options)).rejects.toThrow(message);
   });
 
+  it('visits only timesteps that the network knows', async () => {
+    await writeTiny(at('fourier'), { unet: { time_embedding_type: 'fourier' } });
+    const model = await open('fourier');
+    expect(() => model.plan({ scheduler: 'ddim', steps: 4 })).toThrow(/^timestep 0 .*fourier.* --scheduler /);
+    const [{ data }] = await model.generate({ scheduler: 'dpmsolver', steps: 4 });
+    expect(new Set(data).size).toBeGreaterThan(1);
+    await writeTiny(at('learned'), { unet: { time_embedding_type: 'learned', num_train_timesteps: 900 } });
+    const table = await open('learned');
+    expect(() => table.plan({ scheduler: 'dpmsolver', steps: 4 })).toThrow(/^timestep 9\d\d .*below 900/);
+    await table.generate({ scheduler: 'ddim', steps: 5 });
+  });
+
   it('refuses labels and guidance where the model has none', async () => {
     const model = await open('plain');
     expect(() => model.plan({ label: 'ant' })).toThrow(/has no labels/);

@@ -5,8 +5,6 @@ import { type ReadTensor, readSafetensors } from '../../src/checkpoint/safetenso
 import { DiffusionPipeline, denoise, type SamplingOptions } from '../../src/pipelines/index.js';
 
 const fixtures = join(import.meta.dirname, '../fixtures');
-const SIZE = [8, 8] as const;
-const LENGTH = 8 * 8 * 3;
 // Threads of such small networks only wait for each other.
 const one = { threads: 1 };
 
@@ -31,14 +29,17 @@ function replay(
   condition = pipeline.condition(0, undefined, options.guidanceScale),
 ) {
   const noise = numbers(`${name}.noise`);
+  const { in_channels: channels, sample_size: side } = pipeline.model.unet;
+  const size = [side, side] as [number, number];
+  const length = size[0] * size[1] * channels;
   return denoise({
     denoiser: pipeline.denoiser,
     scheduler: pipeline.scheduler({ steps: 10, ...options }),
-    sample: noise.slice(0, LENGTH),
-    size: SIZE,
+    sample: noise.slice(0, length),
+    size,
     condition,
     eta: options.eta,
-    noise: (index) => noise.slice((index + 1) * LENGTH, (index + 2) * LENGTH),
+    noise: (index) => noise.slice((index + 1) * length, (index + 2) * length),
   });
 }
 
@@ -57,8 +58,20 @@ describe('samples as diffusers draws them', () => {
     const sample = await replay('latents');
     // 6e-5 where this was written; other processors round otherwise.
     expect(difference(sample, numbers('latents.sample'))).toBeLessThan(3e-4);
-    const picture = await pipeline.codec.decode(sample, SIZE);
+    const picture = await pipeline.codec.decode(sample, [8, 8]);
     expect(difference(picture, numbers('latents.picture'))).toBeLessThan(3e-4);
+  });
+
+  it.each([
+    ['a VQModel', 'vq', 2],
+    ['an AutoencoderTiny', 'taesd', 4],
+  ])('latents of %s, decoded', async (_, name, reduction) => {
+    pipeline = await DiffusionPipeline.fromPretrained(join(fixtures, 'pipelines', name), one);
+    expect(pipeline.pictureSize).toEqual([4 * reduction, 4 * reduction]);
+    const sample = await replay(name);
+    expect(difference(sample, numbers(`${name}.sample`))).toBeLessThan(1e-4);
+    const picture = await pipeline.codec.decode(sample, [4, 4]);
+    expect(difference(picture, numbers(`${name}.picture`))).toBeLessThan(1e-4);
   });
 
   it('guided by a class', async () => {

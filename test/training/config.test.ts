@@ -54,6 +54,17 @@ describe('training configurations', () => {
       diffusion({ model: { ...tiny.model, block_out_channels: [30, 60] } }),
       /x\.json: diffusion\.model/,
     ],
+    ['dropout', diffusion({ model: { ...tiny.model, dropout: 0.1 } }), /^dropout 0\.1 .*set it to 0/],
+    [
+      'times without logarithm',
+      diffusion({ model: { ...tiny.model, time_embedding_type: 'fourier' } }),
+      /fourier.*positional/,
+    ],
+    [
+      'a short table of times',
+      diffusion({ model: { ...tiny.model, time_embedding_type: 'learned', num_train_timesteps: 10 } }),
+      /^num_train_timesteps 10 is smaller than the 1000/,
+    ],
     [
       'an autoencoder of unknown keys',
       { autoencoder: { ...vae, model: { ...vae?.model, depth: 3 } } },

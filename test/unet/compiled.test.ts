@@ -1,6 +1,20 @@
 /** The networks compiled to ONNX against the networks run eagerly: outputs and gradients. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { decode, encode, parseAutoencoderConfig, sampleLatents } from '../../src/autoencoder/index.js';
+import {
+  decode,
+  decodeTiny,
+  decodeVQ,
+  encode,
+  encodeTiny,
+  encodeVQ,
+  parseAutoencoderConfig,
+  parseTinyConfig,
+  parseVQConfig,
+  sampleLatents,
+  tinySpecs,
+  vqLoss,
+  vqSpecs,
+} from '../../src/autoencoder/index.js';
 import { Compiled, type TensorFunction } from '../../src/engine/compile.js';
 import type { Params } from '../../src/engine/params.js';
 import { type Tensor, type Tensor1D, type Tensor4D, tf } from '../../src/engine/tf.js';
@@ -10,8 +24,9 @@ import {
   parseClassicUNetConfig,
   parseUNet2DConfig,
   unet2d,
+  unet2dSpecs,
 } from '../../src/unet/index.js';
-import { loadParams, loadRecorded, readJson } from '../fixtures/models/load.js';
+import { loadParams, loadRecorded, paramsOf, readJson } from '../fixtures/models/load.js';
 
 type Inputs = Record<string, Tensor>;
 type Model = (params: Params, inputs: Inputs) => Inputs;
@@ -66,24 +81,31 @@ async function compare(model: Model, params: Params, inputs: Inputs): Promise<vo
 }
 
 describe('compiled networks agree with eager ones', () => {
-  it.each(['unet-ddpm', 'unet-scale-shift', 'unet-class-timestep', 'unet-class-identity', 'unet-no-middle'])(
-    '%s',
-    async (name) => {
-      const config = parseUNet2DConfig(readJson(`${name}/config.json`));
-      const params = await loadParams(`${name}/diffusion_pytorch_model.safetensors`);
-      const io = await loadRecorded(`${name}/io.safetensors`);
-      const labels: Inputs = io.has('class_labels') ? { labels: io.plain('class_labels') } : {};
-      await compare(
-        (p, x) => ({
-          y: unet2d(config, p, x.sample as Tensor4D, x.timesteps as Tensor1D, x.labels as ClassLabels),
-        }),
-        params,
-        { sample: io.activation('sample'), timesteps: io.plain('timesteps'), ...labels },
-      );
-    },
-  );
+  it.each([
+    'unet-ddpm',
+    'unet-scale-shift',
+    'unet-class-timestep',
+    'unet-class-identity',
+    'unet-no-middle',
+    'unet-ncsnpp',
+    'unet-attn-skip',
+    'unet-resnet-resize',
+    'unet-mixed',
+  ])('%s', async (name) => {
+    const config = parseUNet2DConfig(readJson(`${name}/config.json`));
+    const params = await paramsOf(name, unet2dSpecs(config));
+    const io = await loadRecorded(`${name}/io.safetensors`);
+    const labels: Inputs = io.has('class_labels') ? { labels: io.plain('class_labels') } : {};
+    await compare(
+      (p, x) => ({
+        y: unet2d(config, p, x.sample as Tensor4D, x.timesteps as Tensor1D, x.labels as ClassLabels),
+      }),
+      params,
+      { sample: io.activation('sample'), timesteps: io.plain('timesteps'), ...labels },
+    );
+  });
 
-  it.each(['autoencoder-kl', 'autoencoder-bare'])('%s', async (name) => {
+  it.each(['autoencoder-kl', 'autoencoder-bare', 'autoencoder-attn'])('%s', async (name) => {
     const config = parseAutoencoderConfig(readJson(`${name}/config.json`));
     const params = await loadParams(`${name}/diffusion_pytorch_model.safetensors`);
     const io = await loadRecorded(`${name}/io.safetensors`);
@@ -94,6 +116,32 @@ describe('compiled networks agree with eager ones', () => {
       },
       params,
       { pictures: io.activation('pictures'), noise: io.activation('noise') },
+    );
+  });
+
+  it.each(['vq-group', 'vq-spatial'])('%s', async (name) => {
+    const config = parseVQConfig(readJson(`${name}/config.json`));
+    const params = await paramsOf(name, vqSpecs(config));
+    const io = await loadRecorded(`${name}/io.safetensors`);
+    await compare(
+      (p, x) => {
+        const latents = encodeVQ(config, p, x.pictures as Tensor4D);
+        const y = decodeVQ(config, p, latents);
+        return { loss: tf.add(tf.mean(tf.square(y)), vqLoss(p, latents)), y };
+      },
+      params,
+      { pictures: io.activation('pictures') },
+    );
+  });
+
+  it.each(['tiny-relu', 'tiny-mish'])('%s', async (name) => {
+    const config = parseTinyConfig(readJson(`${name}/config.json`));
+    const params = await paramsOf(name, tinySpecs(config));
+    const io = await loadRecorded(`${name}/io.safetensors`);
+    await compare(
+      (p, x) => ({ y: decodeTiny(config, p, encodeTiny(config, p, x.pictures as Tensor4D)) }),
+      params,
+      { pictures: io.activation('pictures') },
     );
   });
 

@@ -7,10 +7,10 @@ import { type ClassLabels, parseUNet2DConfig, unet2d, unet2dSpecs } from '../../
 import {
   expectSpecs,
   gradientError,
-  loadParams,
   loadRecorded,
   lossAndGradients,
   maxDifference,
+  paramsOf,
   readJson,
   relativeDifference,
   shapesOf,
@@ -22,6 +22,10 @@ const CASES = [
   'unet-class-timestep',
   'unet-class-identity',
   'unet-no-middle',
+  'unet-ncsnpp',
+  'unet-attn-skip',
+  'unet-resnet-resize',
+  'unet-mixed',
 ];
 
 type Shape = [number, number, number, number];
@@ -32,7 +36,7 @@ beforeAll(async () => {
 
 async function load(name: string) {
   const config = parseUNet2DConfig(readJson(`${name}/config.json`));
-  const params = await loadParams(`${name}/diffusion_pytorch_model.safetensors`);
+  const params = await paramsOf(name, unet2dSpecs(config));
   const io = await loadRecorded(`${name}/io.safetensors`);
   const labels = io.has('class_labels') ? (io.plain('class_labels') as ClassLabels) : undefined;
   const timesteps = io.plain('timesteps') as Tensor1D;
@@ -41,8 +45,10 @@ async function load(name: string) {
 
 describe.each(CASES)('UNet2D agrees with diffusers: %s', (name) => {
   it('has the same parameters', async () => {
-    const { config, params } = await load(name);
+    const { config, params, io } = await load(name);
     expectSpecs(unet2dSpecs(config), shapesOf(params));
+    const names = unet2dSpecs(config).map((spec) => spec.name);
+    expect(names.sort()).toEqual(io.under('probe').sort());
   });
 
   it('gives the same output', async () => {
@@ -78,7 +84,7 @@ describe('UNet2D', () => {
     norm_num_groups: 2,
     attention_head_dim: null,
   };
-  const paramsOf = (config: ReturnType<typeof parseUNet2DConfig>) => {
+  const zerosOf = (config: ReturnType<typeof parseUNet2DConfig>) => {
     const specs = unet2dSpecs(config);
     return Object.fromEntries(specs.map((s) => [s.name, tf.zeros([...s.shape])]));
   };
@@ -97,7 +103,7 @@ describe('UNet2D', () => {
 
   it('leaves no tensors behind', () => {
     const config = parseUNet2DConfig({ ...small, num_class_embeds: 3, layers_per_block: 2 });
-    const params = paramsOf(config);
+    const params = zerosOf(config);
     const [x, t, labels] = [tf.zeros([1, 4, 4, 3]) as Tensor4D, tf.tensor1d([1]), tf.tensor1d([2], 'int32')];
     const before = tf.memory().numTensors;
     unet2d(config, params, x, t, labels).dispose();
@@ -106,7 +112,7 @@ describe('UNet2D', () => {
 
   it('refuses shapes that do not fit, saying what would', () => {
     const config = parseUNet2DConfig(small);
-    const params = paramsOf(config);
+    const params = zerosOf(config);
     const t = tf.tensor1d([1]);
     const run = (shape: Shape, steps = t) => unet2d(config, params, tf.zeros(shape), steps);
     expect(() => run([1, 4, 5, 3])).toThrow(/4×5.*multiples of 2, for instance 4 or 6/);
@@ -119,15 +125,15 @@ describe('UNet2D', () => {
     const classy = parseUNet2DConfig({ ...small, num_class_embeds: 3 });
     const [x, t] = [tf.zeros([1, 4, 4, 3]) as Tensor4D, tf.tensor1d([1])];
     const labels = tf.tensor1d([0], 'int32');
-    expect(() => unet2d(plain, paramsOf(plain), x, t, labels)).toThrow(/no classes/);
-    expect(() => unet2d(classy, paramsOf(classy), x, t)).toThrow(/no class labels/);
-    expect(() => unet2d(classy, paramsOf(classy), x, t, tf.tensor1d([0]))).toThrow(/int32/);
-    expect(() => unet2d(classy, paramsOf(classy), x, t, tf.tensor1d([0, 1], 'int32'))).toThrow(InputError);
+    expect(() => unet2d(plain, zerosOf(plain), x, t, labels)).toThrow(/no classes/);
+    expect(() => unet2d(classy, zerosOf(classy), x, t)).toThrow(/no class labels/);
+    expect(() => unet2d(classy, zerosOf(classy), x, t, tf.tensor1d([0]))).toThrow(/int32/);
+    expect(() => unet2d(classy, zerosOf(classy), x, t, tf.tensor1d([0, 1], 'int32'))).toThrow(InputError);
   });
 
   it('names a missing parameter', () => {
     const config = parseUNet2DConfig(small);
-    const { 'conv_out.bias': _, ...rest } = paramsOf(config);
+    const { 'conv_out.bias': _, ...rest } = zerosOf(config);
     expect(() => unet2d(config, rest, tf.zeros([1, 4, 4, 3]), tf.tensor1d([1]))).toThrow(/conv_out\.bias/);
   });
 });
