@@ -54,16 +54,19 @@ export const ddimConfig = z.looseObject({
   timestep_spacing: spacing('leading'),
 });
 
-const karras = {
+/** Noise levels spaced by a rule of their own rather than by timesteps; at most one of them may be on. */
+const sigmaSpacing = {
   use_karras_sigmas: z.boolean().default(false),
-  use_exponential_sigmas: z.literal(false).default(false),
-  use_beta_sigmas: z.literal(false).default(false),
-  final_sigmas_type: z.enum(['zero', 'sigma_min']).default('zero'),
+  use_exponential_sigmas: z.boolean().default(false),
+  use_beta_sigmas: z.boolean().default(false),
 };
+
+const finalSigma = { final_sigmas_type: z.enum(['zero', 'sigma_min']).default('zero') };
 
 export const eulerConfig = z.looseObject({
   ...noiseSchedule,
-  ...karras,
+  ...sigmaSpacing,
+  ...finalSigma,
   interpolation_type: z.literal('linear').default('linear'),
   sigma_min: z.number().gt(0).optional(),
   sigma_max: z.number().gt(0).optional(),
@@ -71,10 +74,46 @@ export const eulerConfig = z.looseObject({
   timestep_type: z.literal('discrete').default('discrete'),
 });
 
+export const eulerAncestralConfig = z.looseObject({
+  ...noiseSchedule,
+  timestep_spacing: spacing('linspace'),
+});
+
+/** The betas of Stable Diffusion, which some schedulers have as their default. */
+const latentBetas = {
+  beta_start: fraction.default(0.00085),
+  beta_end: fraction.default(0.012),
+};
+
+export const heunConfig = z.looseObject({
+  ...noiseSchedule,
+  ...latentBetas,
+  ...sigmaSpacing,
+  clip_sample: z.boolean().default(false),
+  clip_sample_range: z.number().gt(0).default(1),
+  timestep_spacing: spacing('linspace'),
+});
+
+export const kdpm2Config = z.looseObject({
+  ...noiseSchedule,
+  ...latentBetas,
+  ...sigmaSpacing,
+  timestep_spacing: spacing('linspace'),
+});
+
+export const lmsConfig = z.looseObject({
+  ...noiseSchedule,
+  ...sigmaSpacing,
+  timestep_spacing: spacing('linspace'),
+});
+
 export const dpmSolverConfig = z.looseObject({
   ...noiseSchedule,
   ...thresholding,
-  ...karras,
+  use_karras_sigmas: z.boolean().default(false),
+  use_exponential_sigmas: z.literal(false).default(false),
+  use_beta_sigmas: z.literal(false).default(false),
+  ...finalSigma,
   solver_order: z.int().min(1).max(2).default(2),
   algorithm_type: z.literal('dpmsolver++').default('dpmsolver++'),
   solver_type: z.enum(['midpoint', 'heun']).default('midpoint'),
@@ -89,6 +128,10 @@ export const dpmSolverConfig = z.looseObject({
 export type DDPMConfig = z.infer<typeof ddpmConfig>;
 export type DDIMConfig = z.infer<typeof ddimConfig>;
 export type EulerConfig = z.infer<typeof eulerConfig>;
+export type EulerAncestralConfig = z.infer<typeof eulerAncestralConfig>;
+export type HeunConfig = z.infer<typeof heunConfig>;
+export type KDPM2Config = z.infer<typeof kdpm2Config>;
+export type LMSConfig = z.infer<typeof lmsConfig>;
 export type DPMSolverConfig = z.infer<typeof dpmSolverConfig>;
 
 /** What diffusers writes for an option that is off: null, or -Infinity, which is not JSON and so is never kept. */

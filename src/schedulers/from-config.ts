@@ -3,7 +3,10 @@ import { InputError } from '../errors.js';
 import { DDIMScheduler } from './ddim.js';
 import { DDPMScheduler } from './ddpm.js';
 import { DPMSolverMultistepScheduler } from './dpmsolver.js';
-import { EulerDiscreteScheduler } from './euler.js';
+import { EulerAncestralDiscreteScheduler, EulerDiscreteScheduler } from './euler.js';
+import { HeunDiscreteScheduler } from './heun.js';
+import { KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler } from './kdpm2.js';
+import { LMSDiscreteScheduler } from './lms.js';
 import type { Scheduler } from './types.js';
 
 /** Schedulers by the short name of the command line. */
@@ -11,6 +14,11 @@ export const SCHEDULERS = {
   ddpm: DDPMScheduler,
   ddim: DDIMScheduler,
   euler: EulerDiscreteScheduler,
+  'euler-a': EulerAncestralDiscreteScheduler,
+  heun: HeunDiscreteScheduler,
+  dpm2: KDPM2DiscreteScheduler,
+  'dpm2-a': KDPM2AncestralDiscreteScheduler,
+  lms: LMSDiscreteScheduler,
   dpmsolver: DPMSolverMultistepScheduler,
 } as const;
 export type SchedulerName = keyof typeof SCHEDULERS;

@@ -1,8 +1,17 @@
-export type { DDIMConfig, DDPMConfig, DPMSolverConfig, EulerConfig } from './config.js';
+export type {
+  DDIMConfig,
+  DDPMConfig,
+  DPMSolverConfig,
+  EulerAncestralConfig,
+  EulerConfig,
+  HeunConfig,
+  KDPM2Config,
+  LMSConfig,
+} from './config.js';
 export { DDIMScheduler } from './ddim.js';
 export { DDPMScheduler } from './ddpm.js';
 export { DPMSolverMultistepScheduler } from './dpmsolver.js';
-export { EulerDiscreteScheduler } from './euler.js';
+export { EulerAncestralDiscreteScheduler, EulerDiscreteScheduler } from './euler.js';
 export {
   parseSchedulerConfig,
   SCHEDULER_NAMES,
@@ -10,5 +19,14 @@ export {
   type SchedulerName,
   schedulerFromConfig,
 } from './from-config.js';
+export { HeunDiscreteScheduler } from './heun.js';
+export { KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler } from './kdpm2.js';
+export { LMSDiscreteScheduler } from './lms.js';
 export { spacedTimesteps, TIMESTEP_SPACINGS, type TimestepSpacing } from './timesteps.js';
-export type { BaseSchedulerConfig, Scheduler, StepOptions, StepResult } from './types.js';
+export {
+  type BaseSchedulerConfig,
+  type Scheduler,
+  type StepOptions,
+  type StepResult,
+  stepStarts,
+} from './types.js';

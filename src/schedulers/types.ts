@@ -34,8 +34,13 @@ export interface Scheduler {
   readonly config: Readonly<BaseSchedulerConfig>;
   /** ᾱ_t of each training timestep, [num_train_timesteps]. */
   readonly alphasCumprod: Float64Array;
-  /** The timesteps to visit, from the noisiest; the model is called once at each. */
+  /** The timesteps to visit, from the noisiest; the model is called once at each. Some solvers repeat some. */
   timesteps: number[];
+  /**
+   * Indices in `timesteps` where a step begins, for solvers that call the model several times a step; absent for
+   * the others. Between them the sample is on its way: runs start, and samples are changed, at these only.
+   */
+  readonly starts?: readonly number[];
   /** Standard deviation of the noise that sampling starts from. */
   readonly initNoiseSigma: number;
   /**
@@ -58,4 +63,12 @@ export interface Scheduler {
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array;
   /** The content of scheduler_config.json. */
   toConfig(): Record<string, unknown>;
+}
+
+/** Indices in `timesteps` where a step begins: as many as there are steps. */
+export function stepStarts({
+  starts,
+  timesteps,
+}: Pick<Scheduler, 'starts' | 'timesteps'>): readonly number[] {
+  return starts ?? timesteps.map((_, i) => i);
 }

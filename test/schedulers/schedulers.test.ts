@@ -9,6 +9,7 @@ import {
   SCHEDULER_NAMES,
   type Scheduler,
   schedulerFromConfig,
+  stepStarts,
 } from '../../src/schedulers/index.js';
 
 const point = Float32Array.from([0.5, -0.9, 0.1, 0.7]);
@@ -32,6 +33,9 @@ function sampleWithPerfectModel(scheduler: Scheduler, seed: number): Float32Arra
   }
   return sample;
 }
+
+/** The timestep of the second step. */
+const secondStart = (scheduler: Scheduler) => scheduler.timesteps[stepStarts(scheduler)[1]];
 
 describe.each(SCHEDULER_NAMES)('%s', (name) => {
   it('finds the only picture of the data set, whatever the steps and the prediction type', () => {
@@ -62,14 +66,14 @@ describe.each(SCHEDULER_NAMES)('%s', (name) => {
     const alone = outputs.map((output) => {
       const scheduler = schedulerFromConfig(config, name);
       scheduler.setTimesteps(5);
-      return scheduler.step(output, scheduler.timesteps[1], point, { noise: () => point });
+      return scheduler.step(output, secondStart(scheduler), point, { noise: () => point });
     });
     const scheduler = schedulerFromConfig(config, name);
     scheduler.setTimesteps(5);
     const twice = Float32Array.from([...point, ...point]);
     const both = scheduler.step(
       Float32Array.from(outputs.flatMap((o) => [...o])),
-      scheduler.timesteps[1],
+      secondStart(scheduler),
       twice,
       { noise: () => twice, batchSize: 2 },
     );
@@ -221,7 +225,7 @@ describe('DDIMScheduler', () => {
   });
 });
 
-describe.each(['euler', 'dpmsolver'])('%s', (name) => {
+describe.each(['euler', 'heun', 'dpm2', 'lms', 'dpmsolver'])('%s', (name) => {
   const run = (scheduler: Scheduler) => {
     let sample: Float32Array = point;
     for (const t of scheduler.timesteps) {
@@ -244,7 +248,7 @@ describe.each(['euler', 'dpmsolver'])('%s', (name) => {
     for (const use_karras_sigmas of [false, true]) {
       const scheduler = schedulerFromConfig({ num_train_timesteps: 60, use_karras_sigmas }, name);
       scheduler.setTimesteps(60);
-      expect(scheduler.timesteps.length).toBe(60);
+      expect(stepStarts(scheduler).length).toBe(60);
       expect(run(scheduler).every(Number.isFinite)).toBe(true);
     }
   });
@@ -252,9 +256,10 @@ describe.each(['euler', 'dpmsolver'])('%s', (name) => {
   it('starts in the middle, at the noise level of addNoise', () => {
     const scheduler = schedulerFromConfig({}, name);
     scheduler.setTimesteps(20);
-    const start = scheduler.timesteps[12];
+    const first = stepStarts(scheduler)[12];
+    const start = scheduler.timesteps[first];
     let sample: Float32Array = scheduler.addNoise(point, Float32Array.from([1, -2, 0.5, 0]), start);
-    for (const t of scheduler.timesteps.slice(12)) {
+    for (const t of scheduler.timesteps.slice(first)) {
       const seen = scheduler.scaleModelInput(sample, t);
       const epsilon = convertPrediction(point, seen, alphaProdAt(scheduler, t), 'sample', 'epsilon');
       sample = scheduler.step(epsilon, t, sample).prevSample;
@@ -264,11 +269,14 @@ describe.each(['euler', 'dpmsolver'])('%s', (name) => {
     });
   });
 
-  it('refuses what it does not support, naming the key', () => {
-    for (const key of ['use_beta_sigmas', 'use_exponential_sigmas'])
-      expect(() => schedulerFromConfig({ [key]: true }, name)).toThrow(new RegExp(key));
-    const scheduler = schedulerFromConfig({ use_karras_sigmas: true }, name);
-    expect(() => scheduler.setTimesteps([900, 10])).toThrow(/use_karras_sigmas/);
+  it.skipIf(name === 'dpmsolver')('refuses rules for σ that contradict, and timesteps beside one', () => {
+    const rules = ['use_karras_sigmas', 'use_exponential_sigmas', 'use_beta_sigmas'];
+    for (const key of rules) {
+      const other = rules[(rules.indexOf(key) + 1) % 3];
+      expect(() => schedulerFromConfig({ [key]: true, [other]: true }, name)).toThrow(/exclude each other/);
+      const scheduler = schedulerFromConfig({ [key]: true }, name);
+      expect(() => scheduler.setTimesteps([900, 10])).toThrow(new RegExp(key));
+    }
   });
 });
 
