@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { BETA_SCHEDULES } from '../diffusion/betas.js';
 import { PREDICTION_TYPES } from '../diffusion/prediction.js';
 import { InputError } from '../errors.js';
+import { ALGORITHM_TYPES } from './exponential.js';
 import { TIMESTEP_SPACINGS } from './timesteps.js';
 
 /** The version of diffusers whose behaviour the schedulers were checked against. */
@@ -107,22 +108,81 @@ export const lmsConfig = z.looseObject({
   timestep_spacing: spacing('linspace'),
 });
 
-export const dpmSolverConfig = z.looseObject({
+/** What the solvers in λ have in common. */
+const solver = {
   ...noiseSchedule,
   ...thresholding,
-  use_karras_sigmas: z.boolean().default(false),
-  use_exponential_sigmas: z.literal(false).default(false),
-  use_beta_sigmas: z.literal(false).default(false),
+  ...sigmaSpacing,
+  solver_order: z.int().min(1).max(3).default(2),
+  use_flow_sigmas: z.literal(false).default(false),
+  timestep_spacing: spacing('linspace'),
+};
+
+/** Solver types of other solvers stand for a solver's own default, so that a config can be passed on. */
+const solverType = <const Own extends readonly string[]>(own: Own, ...others: string[]) =>
+  z.preprocess(
+    (type) => (others.includes(type as string) ? own[0] : type),
+    z.enum(own).default(own[0] as never),
+  );
+const dpmSolverType = solverType(['midpoint', 'heun'], 'logrho', 'bh1', 'bh2');
+
+/** DEIS's, which a config may have from that scheduler. */
+const passedOn = (type: unknown) => (type === 'deis' ? 'dpmsolver++' : type);
+
+const dpmSolver = {
+  ...solver,
   ...finalSigma,
-  solver_order: z.int().min(1).max(2).default(2),
-  algorithm_type: z.literal('dpmsolver++').default('dpmsolver++'),
-  solver_type: z.enum(['midpoint', 'heun']).default('midpoint'),
+  solver_type: dpmSolverType,
+  lambda_min_clipped: z.number().optional(),
+};
+
+export const dpmSolverConfig = z.looseObject({
+  ...dpmSolver,
+  algorithm_type: z.preprocess(passedOn, z.enum(ALGORITHM_TYPES).default('dpmsolver++')),
   lower_order_final: z.boolean().default(true),
   euler_at_final: z.boolean().default(false),
-  use_lu_lambdas: z.literal(false).default(false),
-  use_flow_sigmas: z.literal(false).default(false),
-  lambda_min_clipped: z.number().optional(),
-  timestep_spacing: spacing('linspace'),
+  use_lu_lambdas: z.boolean().default(false),
+});
+
+export const dpmSolverSinglestepConfig = z.looseObject({
+  ...dpmSolver,
+  algorithm_type: z.preprocess(
+    passedOn,
+    z.enum(['dpmsolver', 'dpmsolver++', 'sde-dpmsolver++']).default('dpmsolver++'),
+  ),
+  lower_order_final: z.boolean().default(false),
+});
+
+export const deisConfig = z.looseObject({
+  ...solver,
+  algorithm_type: z.preprocess(
+    (type) => (type === 'dpmsolver' || type === 'dpmsolver++' ? 'deis' : type),
+    z.literal('deis').default('deis'),
+  ),
+  solver_type: solverType(['logrho'], 'midpoint', 'heun', 'bh1', 'bh2'),
+  lower_order_final: z.boolean().default(true),
+});
+
+export const uniPCConfig = z.looseObject({
+  ...solver,
+  ...finalSigma,
+  predict_x0: z.boolean().default(true),
+  solver_type: solverType(['bh2', 'bh1'], 'midpoint', 'heun', 'logrho'),
+  lower_order_final: z.boolean().default(true),
+  disable_corrector: z.array(z.int()).default([]),
+  sigma_min: z.number().gt(0).optional(),
+  sigma_max: z.number().gt(0).optional(),
+});
+
+export const pndmConfig = z.looseObject({
+  ...noiseSchedule,
+  skip_prk_steps: z.boolean().default(false),
+  set_alpha_to_one: z.boolean().default(false),
+  timestep_spacing: spacing('leading'),
+});
+
+export const ipndmConfig = z.looseObject({
+  num_train_timesteps: z.int().min(1).default(1000),
 });
 
 export type DDPMConfig = z.infer<typeof ddpmConfig>;
@@ -133,6 +193,11 @@ export type HeunConfig = z.infer<typeof heunConfig>;
 export type KDPM2Config = z.infer<typeof kdpm2Config>;
 export type LMSConfig = z.infer<typeof lmsConfig>;
 export type DPMSolverConfig = z.infer<typeof dpmSolverConfig>;
+export type DPMSolverSinglestepConfig = z.infer<typeof dpmSolverSinglestepConfig>;
+export type DEISConfig = z.infer<typeof deisConfig>;
+export type UniPCConfig = z.infer<typeof uniPCConfig>;
+export type PNDMConfig = z.infer<typeof pndmConfig>;
+export type IPNDMConfig = z.infer<typeof ipndmConfig>;
 
 /** What diffusers writes for an option that is off: null, or -Infinity, which is not JSON and so is never kept. */
 const isOff = (value: unknown) => value === null || value === -Infinity;

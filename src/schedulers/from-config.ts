@@ -2,14 +2,19 @@
 import { InputError } from '../errors.js';
 import { DDIMScheduler } from './ddim.js';
 import { DDPMScheduler } from './ddpm.js';
+import { DEISMultistepScheduler } from './deis.js';
 import { DPMSolverMultistepScheduler } from './dpmsolver.js';
+import { DPMSolverSinglestepScheduler } from './dpmsolver-singlestep.js';
 import { EulerAncestralDiscreteScheduler, EulerDiscreteScheduler } from './euler.js';
 import { HeunDiscreteScheduler } from './heun.js';
+import { IPNDMScheduler } from './ipndm.js';
 import { KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler } from './kdpm2.js';
 import { LMSDiscreteScheduler } from './lms.js';
-import type { Scheduler } from './types.js';
+import { PNDMScheduler } from './pndm.js';
+import type { Sampler, Scheduler } from './types.js';
+import { UniPCMultistepScheduler } from './unipc.js';
 
-/** Schedulers by the short name of the command line. */
+/** Schedulers for models of DDPM's process, by the short name of the command line. */
 export const SCHEDULERS = {
   ddpm: DDPMScheduler,
   ddim: DDIMScheduler,
@@ -20,6 +25,10 @@ export const SCHEDULERS = {
   'dpm2-a': KDPM2AncestralDiscreteScheduler,
   lms: LMSDiscreteScheduler,
   dpmsolver: DPMSolverMultistepScheduler,
+  'dpmsolver-single': DPMSolverSinglestepScheduler,
+  deis: DEISMultistepScheduler,
+  unipc: UniPCMultistepScheduler,
+  pndm: PNDMScheduler,
 } as const;
 export type SchedulerName = keyof typeof SCHEDULERS;
 export const SCHEDULER_NAMES = Object.keys(SCHEDULERS) as SchedulerName[];
@@ -40,21 +49,43 @@ export function parseSchedulerConfig(text: string): unknown {
   }
 }
 
+/** Schedulers for models of other kinds, which the pipelines cannot draw with. */
+const OTHERS: readonly (new (config: object) => Sampler)[] = [IPNDMScheduler];
+
 /**
- * The scheduler that a config names, or another one with the same noise schedule.
+ * The scheduler that a config names, of whatever kind.
  * @param json the content of scheduler_config.json
  * @param overrideName a short name ('ddim') or class name ('DDIMScheduler') to use instead of the config's own
  * @throws InputError for a name that is unknown or missing, and for bad values in the config
  */
-export function schedulerFromConfig(json: unknown, overrideName?: string): Scheduler {
-  const config = (json ?? {}) as Record<string, unknown>;
-  const name = overrideName ?? config._class_name;
-  if (name === undefined)
-    throw new InputError('scheduler has no name — scheduler_config.json — set _class_name');
+export function samplerFromConfig(json: unknown, overrideName?: string): Sampler {
+  const name = nameOf(json, overrideName);
   const found = SCHEDULER_NAMES.find((short) => short === name || SCHEDULERS[short].name === name);
-  if (!found) {
-    const known = SCHEDULER_NAMES.map((short) => `${short} (${SCHEDULERS[short].name})`).join(', ');
-    throw new InputError(`scheduler '${name}' is unknown — scheduler — use one of ${known}`);
-  }
-  return new SCHEDULERS[found](json as object);
+  if (found) return new SCHEDULERS[found](json as object);
+  const other = OTHERS.find((candidate) => candidate.name === name);
+  if (other) return new other(json as object);
+  const known = SCHEDULER_NAMES.map((short) => `${short} (${SCHEDULERS[short].name})`).join(', ');
+  throw new InputError(`scheduler '${name}' is unknown — scheduler — use one of ${known}`);
+}
+
+/**
+ * The scheduler that a config names, or another one with the same noise schedule.
+ * @param json the content of scheduler_config.json
+ * @param overrideName a short name ('ddim') or class name ('DDIMScheduler') to use instead of the config's own
+ * @throws InputError for a name that is unknown or missing, for one that does not draw with a model of DDPM's process,
+ * and for bad values in the config
+ */
+export function schedulerFromConfig(json: unknown, overrideName?: string): Scheduler {
+  const name = nameOf(json, overrideName);
+  if (OTHERS.some((other) => other.name === name))
+    throw new InputError(
+      `${name} is not for models of ε, x_0 or v at whole timesteps — scheduler — name another one, as ${SCHEDULER_NAMES.join(', ')}`,
+    );
+  return samplerFromConfig(json, overrideName) as Scheduler;
+}
+
+function nameOf(json: unknown, overrideName?: string): unknown {
+  const name = overrideName ?? ((json ?? {}) as Record<string, unknown>)._class_name;
+  if (name !== undefined) return name;
+  throw new InputError('scheduler has no name — scheduler_config.json — set _class_name');
 }

@@ -22,7 +22,7 @@ import {
   spacedTimesteps,
   type TimestepSpacing,
 } from './timesteps.js';
-import type { Scheduler, StepOptions, StepResult } from './types.js';
+import { type Scheduler, type StepOptions, type StepResult, stepStarts } from './types.js';
 
 interface SigmaConfig extends BetaConfig {
   prediction_type: PredictionType;
@@ -103,8 +103,8 @@ export abstract class SigmaScheduler<Config extends SigmaConfig> implements Sche
 
   previousTimestep(timestep: number): number {
     const index = this.index.find(timestep);
-    const next = this.starts ? this.starts.find((i) => i > index) : index + 1;
-    return this.timesteps[next ?? this.timesteps.length] ?? -1;
+    const next = stepStarts(this).find((i) => i > index);
+    return next === undefined ? -1 : this.timesteps[next];
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {

@@ -5,7 +5,7 @@
  */
 import type { PredictionType } from '../diffusion/prediction.js';
 
-/** What every scheduler's config has, by diffusers' keys. */
+/** What the config of every scheduler for DDPM's process has, by diffusers' keys. */
 export interface BaseSchedulerConfig {
   num_train_timesteps: number;
   prediction_type: PredictionType;
@@ -30,10 +30,9 @@ export interface StepResult {
   predOriginalSample: Float32Array;
 }
 
-export interface Scheduler {
-  readonly config: Readonly<BaseSchedulerConfig>;
-  /** ᾱ_t of each training timestep, [num_train_timesteps]. */
-  readonly alphasCumprod: Float64Array;
+/** What all schedulers have. Those for other models than DDPM's are no more than this. */
+export interface Sampler {
+  readonly config: Readonly<{ num_train_timesteps: number; [key: string]: unknown }>;
   /** The timesteps to visit, from the noisiest; the model is called once at each. Some solvers repeat some. */
   timesteps: number[];
   /**
@@ -65,10 +64,14 @@ export interface Scheduler {
   toConfig(): Record<string, unknown>;
 }
 
+/** A scheduler for models of DDPM's process: of ε, x_0 or v at whole timesteps. */
+export interface Scheduler extends Sampler {
+  readonly config: Readonly<BaseSchedulerConfig>;
+  /** ᾱ_t of each training timestep, [num_train_timesteps]. */
+  readonly alphasCumprod: Float64Array;
+}
+
 /** Indices in `timesteps` where a step begins: as many as there are steps. */
-export function stepStarts({
-  starts,
-  timesteps,
-}: Pick<Scheduler, 'starts' | 'timesteps'>): readonly number[] {
+export function stepStarts({ starts, timesteps }: Pick<Sampler, 'starts' | 'timesteps'>): readonly number[] {
   return starts ?? timesteps.map((_, i) => i);
 }

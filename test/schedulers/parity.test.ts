@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { betaQuantile } from '../../src/schedulers/beta-distribution.js';
-import { schedulerFromConfig, spacedTimesteps } from '../../src/schedulers/index.js';
+import { samplerFromConfig, spacedTimesteps } from '../../src/schedulers/index.js';
 
 interface Recording {
   case: {
@@ -43,7 +43,7 @@ function difference(actual: Float32Array, expected: number[]): number {
 /** Runs the sampler as the recording did; returns the worst difference of any kept step. */
 function replay(record: Recording): { prev: number; original: number } {
   const { name, config, steps, timesteps, eta, useClipped } = record.case;
-  const scheduler = schedulerFromConfig(config, name);
+  const scheduler = samplerFromConfig(config, name);
   scheduler.setTimesteps(timesteps ?? (steps as number));
   expect(scheduler.timesteps.length).toBe(record.timesteps.length);
   for (let k = 0; k < record.timesteps.length; k++)

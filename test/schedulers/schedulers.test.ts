@@ -5,9 +5,11 @@ import { Random } from '../../src/random.js';
 import {
   DDIMScheduler,
   DDPMScheduler,
+  IPNDMScheduler,
   parseSchedulerConfig,
   SCHEDULER_NAMES,
   type Scheduler,
+  samplerFromConfig,
   schedulerFromConfig,
   stepStarts,
 } from '../../src/schedulers/index.js';
@@ -34,18 +36,26 @@ function sampleWithPerfectModel(scheduler: Scheduler, seed: number): Float32Arra
   return sample;
 }
 
+/** Lets PNDM take any number of steps, and end at the picture. */
+const pndmAsOthers = { skip_prk_steps: true, set_alpha_to_one: true };
+
+/** DEIS ends at the noise of the first training timestep, of deviation 0.01. */
+const noiseLeft = (name: string) => (name === 'deis' ? 0.03 : 0);
+
 /** The timestep of the second step. */
 const secondStart = (scheduler: Scheduler) => scheduler.timesteps[stepStarts(scheduler)[1]];
 
 describe.each(SCHEDULER_NAMES)('%s', (name) => {
   it('finds the only picture of the data set, whatever the steps and the prediction type', () => {
-    for (const prediction_type of ['epsilon', 'v_prediction', 'sample'])
+    // PNDM's mean of velocities, diffusers' way, is right for many steps only.
+    const types = name === 'pndm' ? ['epsilon', 'sample'] : ['epsilon', 'v_prediction', 'sample'];
+    for (const prediction_type of types)
       for (const steps of [1, 2, 10, 50]) {
-        const scheduler = schedulerFromConfig({ prediction_type }, name);
+        const scheduler = schedulerFromConfig({ prediction_type, ...pndmAsOthers }, name);
         scheduler.setTimesteps(steps);
         const found = sampleWithPerfectModel(scheduler, steps);
         found.forEach((v, i) => {
-          expect(Math.abs(v - point[i]), `${prediction_type} ${steps}`).toBeLessThan(2e-4);
+          expect(Math.abs(v - point[i]), `${prediction_type} ${steps}`).toBeLessThan(noiseLeft(name) + 2e-4);
         });
       }
   });
@@ -81,7 +91,7 @@ describe.each(SCHEDULER_NAMES)('%s', (name) => {
   });
 
   it('refuses step counts and timesteps that make no sense', () => {
-    const scheduler = schedulerFromConfig({ num_train_timesteps: 100 }, name);
+    const scheduler = schedulerFromConfig({ num_train_timesteps: 100, ...pndmAsOthers }, name);
     for (const steps of [0, -1, 2.5, 101, Number.NaN, Infinity])
       expect(() => scheduler.setTimesteps(steps), String(steps)).toThrow(InputError);
     for (const timesteps of [[], [100], [5, 5], [3, 7], [1.5], [-1]])
@@ -265,11 +275,11 @@ describe.each(['euler', 'heun', 'dpm2', 'lms', 'dpmsolver'])('%s', (name) => {
       sample = scheduler.step(epsilon, t, sample).prevSample;
     }
     sample.forEach((v, i) => {
-      expect(v).toBeCloseTo(point[i], 4);
+      expect(Math.abs(v - point[i])).toBeLessThan(noiseLeft(name) + 5e-5);
     });
   });
 
-  it.skipIf(name === 'dpmsolver')('refuses rules for σ that contradict, and timesteps beside one', () => {
+  it('refuses rules for σ that contradict, and timesteps beside one', () => {
     const rules = ['use_karras_sigmas', 'use_exponential_sigmas', 'use_beta_sigmas'];
     for (const key of rules) {
       const other = rules[(rules.indexOf(key) + 1) % 3];
@@ -280,30 +290,60 @@ describe.each(['euler', 'heun', 'dpm2', 'lms', 'dpmsolver'])('%s', (name) => {
   });
 });
 
-describe('DPMSolverMultistepScheduler', () => {
-  it('is of second order: twice the steps, a quarter of the error', () => {
-    // A data set of N(0, s²): the best model is known, and so is the exact path, x proportional to the
-    // standard deviation of x_t.
-    const s = 0.5;
-    const deviation = (alphaProd: number) => Math.sqrt(alphaProd * s ** 2 + 1 - alphaProd);
-    const error = (solver_order: number, steps: number) => {
-      const config = { prediction_type: 'sample', final_sigmas_type: 'sigma_min', lower_order_final: false };
-      const scheduler = schedulerFromConfig({ ...config, solver_order }, 'dpmsolver');
-      scheduler.setTimesteps(steps);
-      const alphas = scheduler.alphasCumprod;
-      const start = deviation(alphas[scheduler.timesteps[0]]);
-      let sample: Float32Array = Float32Array.of(start);
-      for (const t of scheduler.timesteps) {
-        const denoised = sample.map((x) => (Math.sqrt(alphas[t]) * s ** 2 * x) / deviation(alphas[t]) ** 2);
-        sample = scheduler.step(denoised, t, sample).prevSample;
-      }
-      return Math.abs(sample[0] - deviation(alphas[0]));
-    };
-    expect(error(1, 100) / error(1, 200)).toBeGreaterThan(1.7);
-    expect(error(2, 100) / error(2, 200)).toBeGreaterThan(3);
-    expect(error(2, 100)).toBeLessThan(error(1, 100));
+describe('solvers in λ', () => {
+  it('refuse what cannot be, naming the key', () => {
+    for (const name of ['dpmsolver', 'dpmsolver-single']) {
+      const refuse = (config: object, why: RegExp) =>
+        expect(() => schedulerFromConfig(config, name)).toThrow(why);
+      refuse({ algorithm_type: 'dpmsolver' }, /final_sigmas_type/);
+      refuse({ algorithm_type: 'sde-dpmsolver++', solver_order: 3 }, /solver_order/);
+      refuse({ algorithm_type: 'ode' }, /algorithm_type/);
+      refuse({ solver_order: 4 }, /solver_order/);
+      refuse({ solver_type: 'rk' }, /solver_type/);
+      refuse({ use_flow_sigmas: true }, /use_flow_sigmas/);
+    }
+    for (const config of [{ predict_x0: false }, { lower_order_final: false }])
+      expect(() => schedulerFromConfig(config, 'unipc')).toThrow(/final_sigmas_type/);
   });
 
+  it('take the solver types of one another for their own', () => {
+    const config = { solver_type: 'logrho', algorithm_type: 'deis' };
+    expect(schedulerFromConfig(config, 'dpmsolver').config).toMatchObject({
+      solver_type: 'midpoint',
+      algorithm_type: 'dpmsolver++',
+    });
+    expect(schedulerFromConfig({ solver_type: 'midpoint' }, 'unipc').config.solver_type).toBe('bh2');
+    expect(schedulerFromConfig({ solver_type: 'heun' }, 'deis').config.solver_type).toBe('logrho');
+  });
+
+  it('need noise for the SDE, each step but one to a clean picture', () => {
+    const scheduler = schedulerFromConfig({ algorithm_type: 'sde-dpmsolver++' }, 'dpmsolver');
+    scheduler.setTimesteps(4);
+    let asked = 0;
+    const noise = () => {
+      asked++;
+      return new Float32Array(4);
+    };
+    for (const t of scheduler.timesteps) scheduler.step(point, t, point, { noise });
+    expect(asked).toBe(3);
+    expect(() => scheduler.step(point, scheduler.timesteps[0], point)).toThrow(InputError);
+  });
+});
+
+describe('PNDMScheduler', () => {
+  it('calls the model twelve times for three steps of Runge–Kutta, and refuses fewer than four steps', () => {
+    const scheduler = schedulerFromConfig({}, 'pndm');
+    scheduler.setTimesteps(10);
+    expect(stepStarts(scheduler)).toEqual([0, 4, 8, 12, 13, 14, 15, 16, 17, 18]);
+    expect(() => scheduler.setTimesteps(3)).toThrow(/skip_prk_steps/);
+    expect(() => scheduler.setTimesteps([900, 500, 100, 0])).toThrow(/give a number/);
+    scheduler.setTimesteps(4);
+    const middle = scheduler.timesteps[1];
+    expect(() => scheduler.step(point, middle, point)).toThrow(/middle of a step/);
+  });
+});
+
+describe('DPMSolverMultistepScheduler', () => {
   it('reads -Infinity for lambda_min_clipped, as diffusers writes it, and writes nothing that is not JSON', () => {
     const scheduler = schedulerFromConfig({ lambda_min_clipped: -Infinity }, 'dpmsolver');
     expect(Object.keys(scheduler.toConfig())).not.toContain('lambda_min_clipped');
@@ -339,8 +379,14 @@ describe('schedulerFromConfig', () => {
     }
   });
 
+  it('refuses those for other kinds of models, and samplerFromConfig makes them', () => {
+    const config = { _class_name: 'IPNDMScheduler' };
+    expect(() => schedulerFromConfig(config)).toThrow(/IPNDMScheduler is not for models of/);
+    expect(samplerFromConfig(config)).toBeInstanceOf(IPNDMScheduler);
+  });
+
   it('lists the known names when it does not know one', () => {
-    expect(() => schedulerFromConfig({ _class_name: 'PNDMScheduler' })).toThrow(/PNDMScheduler.*ddpm.*ddim/);
+    expect(() => schedulerFromConfig({ _class_name: 'KarrasVeScheduler' })).toThrow(/KarrasVe.*ddpm.*ddim/);
     expect(() => schedulerFromConfig({}, 'toString')).toThrow(InputError);
     expect(() => schedulerFromConfig({})).toThrow(InputError);
     expect(() => schedulerFromConfig(undefined)).toThrow(InputError);
