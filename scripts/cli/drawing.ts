@@ -78,7 +78,16 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
       const file = outputs.file(images.length);
       const { seed, label, width, height } = picture;
       const guidance = plan[images.length].condition.guidanceScale;
-      const recipe = { ...common, seed, label, guidance, eta: eta ?? 0, width, height, sumi: version() };
+      const recipe = {
+        ...common,
+        seed,
+        label,
+        guidance,
+        eta: eta ?? scheduler.defaultEta ?? 0,
+        width,
+        height,
+        sumi: version(),
+      };
       await write(file, picture, recipe);
       images.push({ path: file, seed, label });
     };

@@ -127,7 +127,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       seed,
       label,
       guidance: plan[seed - argv.seed].condition.guidanceScale,
-      eta: argv.eta ?? 0,
+      eta: argv.eta ?? scheduler.defaultEta ?? 0,
       width,
       height,
       sumi: version(),

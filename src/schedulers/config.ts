@@ -185,6 +185,77 @@ export const ipndmConfig = z.looseObject({
   num_train_timesteps: z.int().min(1).default(1000),
 });
 
+export const distilledConfig = z.looseObject({
+  ...noiseSchedule,
+  ...latentBetas,
+  beta_schedule: z.enum(BETA_SCHEDULES).default('scaled_linear'),
+  ...clipping,
+  clip_sample: z.boolean().default(false),
+  original_inference_steps: z.int().min(1).default(50),
+  timestep_spacing: spacing('leading'),
+  timestep_scaling: z.number().gt(0).default(10),
+});
+
+export const ddimInverseConfig = z.looseObject({
+  ...noiseSchedule,
+  clip_sample: z.boolean().default(true),
+  clip_sample_range: z.number().gt(0).default(1),
+  set_alpha_to_one: z.boolean().default(true),
+  timestep_spacing: z.enum(['leading', 'trailing']).default('leading'),
+});
+
+/** Noise levels from `sigma_min` to `sigma_max`, of models that see σ rather than a timestep of DDPM's. */
+const sigmaRange = {
+  sigma_min: z.number().gt(0).default(0.002),
+  sigma_max: z.number().gt(0).default(80),
+  sigma_data: z.number().gt(0).default(0.5),
+  rho: z.number().gt(0).default(7),
+};
+
+const edm = {
+  ...sigmaRange,
+  ...finalSigma,
+  num_train_timesteps: z.int().min(1).default(1000),
+  sigma_schedule: z.enum(['karras', 'exponential']).default('karras'),
+  prediction_type: z.enum(['epsilon', 'v_prediction']).default('epsilon'),
+};
+
+export const edmConfig = z.looseObject(edm);
+
+export const edmDpmSolverConfig = z.looseObject({
+  ...edm,
+  ...thresholding,
+  solver_order: z.int().min(1).max(3).default(2),
+  algorithm_type: z.preprocess(passedOn, z.enum(['dpmsolver++', 'sde-dpmsolver++']).default('dpmsolver++')),
+  solver_type: dpmSolverType,
+  lower_order_final: z.boolean().default(true),
+  euler_at_final: z.boolean().default(false),
+});
+
+export const consistencyConfig = z.looseObject({
+  ...sigmaRange,
+  num_train_timesteps: z.int().min(2).default(40),
+  s_noise: z.number().min(0).default(1),
+  clip_denoised: z.boolean().default(true),
+});
+
+const flow = {
+  num_train_timesteps: z.int().min(1).default(1000),
+  shift: z.number().gt(0).default(1),
+};
+
+export const flowMatchHeunConfig = z.looseObject(flow);
+
+export const flowMatchConfig = z.looseObject({
+  ...flow,
+  ...sigmaSpacing,
+  use_dynamic_shifting: z.boolean().default(false),
+  time_shift_type: z.enum(['exponential', 'linear']).default('exponential'),
+  shift_terminal: z.number().min(0).lt(1).optional(),
+  invert_sigmas: z.boolean().default(false),
+  stochastic_sampling: z.boolean().default(false),
+});
+
 export type DDPMConfig = z.infer<typeof ddpmConfig>;
 export type DDIMConfig = z.infer<typeof ddimConfig>;
 export type EulerConfig = z.infer<typeof eulerConfig>;
@@ -198,6 +269,13 @@ export type DEISConfig = z.infer<typeof deisConfig>;
 export type UniPCConfig = z.infer<typeof uniPCConfig>;
 export type PNDMConfig = z.infer<typeof pndmConfig>;
 export type IPNDMConfig = z.infer<typeof ipndmConfig>;
+export type DistilledConfig = z.infer<typeof distilledConfig>;
+export type DDIMInverseConfig = z.infer<typeof ddimInverseConfig>;
+export type EDMConfig = z.infer<typeof edmConfig>;
+export type EDMDPMSolverConfig = z.infer<typeof edmDpmSolverConfig>;
+export type ConsistencyConfig = z.infer<typeof consistencyConfig>;
+export type FlowMatchConfig = z.infer<typeof flowMatchConfig>;
+export type FlowMatchHeunConfig = z.infer<typeof flowMatchHeunConfig>;
 
 /** What diffusers writes for an option that is off: null, or -Infinity, which is not JSON and so is never kept. */
 const isOff = (value: unknown) => value === null || value === -Infinity;

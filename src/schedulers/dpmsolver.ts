@@ -14,6 +14,25 @@ import type { StepOptions, StepResult } from './types.js';
 /** Runs shorter than this take their last steps at lower order (`lower_order_final`). */
 export const FEW_STEPS = 15;
 
+interface OrderOptions {
+  solver_order: number;
+  euler_at_final: boolean;
+  lower_order_final: boolean;
+  final_sigmas_type: 'zero' | 'sigma_min';
+}
+
+/**
+ * The order that a step of `steps` may have. The last one goes at first order where it ends at σ = 0, since h is
+ * infinite; short runs end gently.
+ */
+export function largestOrder(options: OrderOptions, index: number, steps: number): number {
+  const { solver_order, euler_at_final, lower_order_final, final_sigmas_type } = options;
+  const left = steps - index;
+  const gently = lower_order_final && steps < FEW_STEPS;
+  if (left === 1 && (euler_at_final || gently || final_sigmas_type === 'zero')) return 1;
+  return left === 2 && gently ? Math.min(2, solver_order) : solver_order;
+}
+
 export class DPMSolverMultistepScheduler extends LambdaScheduler<DPMSolverConfig> {
   /** x_θ or ε_θ at the steps before, the newest first: the history that makes the order. */
   private answers: Float64Array[] = [];
@@ -39,7 +58,7 @@ export class DPMSolverMultistepScheduler extends LambdaScheduler<DPMSolverConfig
 
     const [from, to] = [this.level(index), this.level(index + 1)];
     const coefficients = stepCoefficients(algorithm_type, from, to);
-    const used = this.answers.slice(0, this.largestOrder(index));
+    const used = this.answers.slice(0, largestOrder(this.config, index, this.timesteps.length));
     const lambdas = used.map((_, k) => lambdaOf(this.level(index - k)));
     const terms = multistepTerms(coefficients, used, lambdas, lambdaOf(to), solver_type);
     if (coefficients.noise > 0) terms.push([coefficients.noise, drawNoise(options, sample)]);
@@ -49,15 +68,6 @@ export class DPMSolverMultistepScheduler extends LambdaScheduler<DPMSolverConfig
       prevSample: combine([coefficients.sample, sample], ...terms),
       predOriginalSample: new Float32Array(original),
     };
-  }
-
-  /** The last step goes at first order where it ends at σ = 0, since h is infinite; short runs end gently. */
-  private largestOrder(index: number): number {
-    const { solver_order, euler_at_final, lower_order_final, final_sigmas_type } = this.config;
-    const left = this.timesteps.length - index;
-    const gently = lower_order_final && this.timesteps.length < FEW_STEPS;
-    if (left === 1 && (euler_at_final || gently || final_sigmas_type === 'zero')) return 1;
-    return left === 2 && gently ? Math.min(2, solver_order) : solver_order;
   }
 
   protected override wholeTimestep(timestep: number): number {

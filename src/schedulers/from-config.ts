@@ -1,16 +1,22 @@
 /** Finds the scheduler that a scheduler_config.json names. */
 import { InputError } from '../errors.js';
+import { CMStochasticIterativeScheduler } from './consistency.js';
 import { DDIMScheduler } from './ddim.js';
+import { DDIMInverseScheduler } from './ddim-inverse.js';
 import { DDPMScheduler } from './ddpm.js';
 import { DEISMultistepScheduler } from './deis.js';
 import { DPMSolverMultistepScheduler } from './dpmsolver.js';
 import { DPMSolverSinglestepScheduler } from './dpmsolver-singlestep.js';
+import { EDMDPMSolverMultistepScheduler, EDMEulerScheduler } from './edm.js';
 import { EulerAncestralDiscreteScheduler, EulerDiscreteScheduler } from './euler.js';
+import { FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler } from './flow-match.js';
 import { HeunDiscreteScheduler } from './heun.js';
 import { IPNDMScheduler } from './ipndm.js';
 import { KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler } from './kdpm2.js';
+import { LCMScheduler } from './lcm.js';
 import { LMSDiscreteScheduler } from './lms.js';
 import { PNDMScheduler } from './pndm.js';
+import { TCDScheduler } from './tcd.js';
 import type { Sampler, Scheduler } from './types.js';
 import { UniPCMultistepScheduler } from './unipc.js';
 
@@ -29,6 +35,8 @@ export const SCHEDULERS = {
   deis: DEISMultistepScheduler,
   unipc: UniPCMultistepScheduler,
   pndm: PNDMScheduler,
+  lcm: LCMScheduler,
+  tcd: TCDScheduler,
 } as const;
 export type SchedulerName = keyof typeof SCHEDULERS;
 export const SCHEDULER_NAMES = Object.keys(SCHEDULERS) as SchedulerName[];
@@ -49,8 +57,18 @@ export function parseSchedulerConfig(text: string): unknown {
   }
 }
 
-/** Schedulers for models of other kinds, which the pipelines cannot draw with. */
-const OTHERS: readonly (new (config: object) => Sampler)[] = [IPNDMScheduler];
+type SamplerClass = new (config: object) => Sampler;
+
+/** Schedulers that the pipelines cannot draw with, and why. */
+const OTHERS: readonly [scheduler: SamplerClass, why: string][] = [
+  [DDIMInverseScheduler, 'leads from a picture to noise'],
+  [IPNDMScheduler, 'is for models whose time goes from 0 to 1'],
+  [EDMEulerScheduler, 'is for models preconditioned as in EDM'],
+  [EDMDPMSolverMultistepScheduler, 'is for models preconditioned as in EDM'],
+  [FlowMatchEulerDiscreteScheduler, 'is for models of a flow'],
+  [FlowMatchHeunDiscreteScheduler, 'is for models of a flow'],
+  [CMStochasticIterativeScheduler, 'is for consistency models'],
+];
 
 /**
  * The scheduler that a config names, of whatever kind.
@@ -62,8 +80,8 @@ export function samplerFromConfig(json: unknown, overrideName?: string): Sampler
   const name = nameOf(json, overrideName);
   const found = SCHEDULER_NAMES.find((short) => short === name || SCHEDULERS[short].name === name);
   if (found) return new SCHEDULERS[found](json as object);
-  const other = OTHERS.find((candidate) => candidate.name === name);
-  if (other) return new other(json as object);
+  const other = OTHERS.find(([candidate]) => candidate.name === name);
+  if (other) return new other[0](json as object);
   const known = SCHEDULER_NAMES.map((short) => `${short} (${SCHEDULERS[short].name})`).join(', ');
   throw new InputError(`scheduler '${name}' is unknown — scheduler — use one of ${known}`);
 }
@@ -77,9 +95,10 @@ export function samplerFromConfig(json: unknown, overrideName?: string): Sampler
  */
 export function schedulerFromConfig(json: unknown, overrideName?: string): Scheduler {
   const name = nameOf(json, overrideName);
-  if (OTHERS.some((other) => other.name === name))
+  const other = OTHERS.find(([candidate]) => candidate.name === name);
+  if (other)
     throw new InputError(
-      `${name} is not for models of ε, x_0 or v at whole timesteps — scheduler — name another one, as ${SCHEDULER_NAMES.join(', ')}`,
+      `${name} ${other[1]} — scheduler — name one that draws with models of DDPM’s process: ${SCHEDULER_NAMES.join(', ')}`,
     );
   return samplerFromConfig(json, overrideName) as Scheduler;
 }

@@ -13,7 +13,7 @@ export interface BaseSchedulerConfig {
 }
 
 export interface StepOptions {
-  /** Weight of the noise in a DDIM step: 0 deterministic (the default) to 1, as noisy as DDPM. */
+  /** Weight of the noise in a step of DDIM: 0 deterministic (the default) to 1, as noisy as DDPM. TCD's γ, too. */
   eta?: number;
   /** Gives standard normal noise of the sample's shape; called at most once per step, and only if it is needed. */
   noise?: () => Float32Array;
@@ -40,6 +40,8 @@ export interface Sampler {
    * the others. Between them the sample is on its way: runs start, and samples are changed, at these only.
    */
   readonly starts?: readonly number[];
+  /** What `eta` is unless told otherwise, where that is not 0. */
+  readonly defaultEta?: number;
   /** Standard deviation of the noise that sampling starts from. */
   readonly initNoiseSigma: number;
   /**

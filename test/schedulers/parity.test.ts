@@ -2,7 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { betaQuantile } from '../../src/schedulers/beta-distribution.js';
-import { samplerFromConfig, spacedTimesteps } from '../../src/schedulers/index.js';
+import {
+  FlowMatchEulerDiscreteScheduler,
+  samplerFromConfig,
+  spacedTimesteps,
+} from '../../src/schedulers/index.js';
 
 interface Recording {
   case: {
@@ -12,6 +16,7 @@ interface Recording {
     timesteps?: number[];
     eta?: number;
     useClipped?: boolean;
+    mu?: number;
   };
   kept: number[];
   timesteps: number[];
@@ -42,13 +47,14 @@ function difference(actual: Float32Array, expected: number[]): number {
 
 /** Runs the sampler as the recording did; returns the worst difference of any kept step. */
 function replay(record: Recording): { prev: number; original: number } {
-  const { name, config, steps, timesteps, eta, useClipped } = record.case;
+  const { name, config, steps, timesteps, eta, useClipped, mu } = record.case;
   const scheduler = samplerFromConfig(config, name);
-  scheduler.setTimesteps(timesteps ?? (steps as number));
+  if (scheduler instanceof FlowMatchEulerDiscreteScheduler) scheduler.setTimesteps(steps as number, mu);
+  else scheduler.setTimesteps(timesteps ?? (steps as number));
   expect(scheduler.timesteps.length).toBe(record.timesteps.length);
   for (let k = 0; k < record.timesteps.length; k++)
     expect(Math.abs(scheduler.timesteps[k] - record.timesteps[k])).toBeLessThanOrEqual(
-      1e-6 * Math.max(1, record.timesteps[k]),
+      1e-6 * Math.max(1, Math.abs(record.timesteps[k])),
     );
   expect(Math.abs(scheduler.initNoiseSigma / record.initNoiseSigma - 1)).toBeLessThan(1e-6);
 

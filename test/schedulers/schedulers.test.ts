@@ -3,9 +3,9 @@ import { convertPrediction } from '../../src/diffusion/index.js';
 import { InputError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
 import {
+  DDIMInverseScheduler,
   DDIMScheduler,
   DDPMScheduler,
-  IPNDMScheduler,
   parseSchedulerConfig,
   SCHEDULER_NAMES,
   type Scheduler,
@@ -39,8 +39,8 @@ function sampleWithPerfectModel(scheduler: Scheduler, seed: number): Float32Arra
 /** Lets PNDM take any number of steps, and end at the picture. */
 const pndmAsOthers = { skip_prk_steps: true, set_alpha_to_one: true };
 
-/** DEIS ends at the noise of the first training timestep, of deviation 0.01. */
-const noiseLeft = (name: string) => (name === 'deis' ? 0.03 : 0);
+/** DEIS and TCD end at the noise of the first training timestep, of deviation 0.01 and 0.03. */
+const noiseLeft = (name: string) => ({ deis: 0.03, tcd: 0.09 })[name] ?? 0;
 
 /** The timestep of the second step. */
 const secondStart = (scheduler: Scheduler) => scheduler.timesteps[stepStarts(scheduler)[1]];
@@ -91,7 +91,10 @@ describe.each(SCHEDULER_NAMES)('%s', (name) => {
   });
 
   it('refuses step counts and timesteps that make no sense', () => {
-    const scheduler = schedulerFromConfig({ num_train_timesteps: 100, ...pndmAsOthers }, name);
+    const scheduler = schedulerFromConfig(
+      { num_train_timesteps: 100, original_inference_steps: 100, ...pndmAsOthers },
+      name,
+    );
     for (const steps of [0, -1, 2.5, 101, Number.NaN, Infinity])
       expect(() => scheduler.setTimesteps(steps), String(steps)).toThrow(InputError);
     for (const timesteps of [[], [100], [5, 5], [3, 7], [1.5], [-1]])
@@ -343,6 +346,48 @@ describe('PNDMScheduler', () => {
   });
 });
 
+describe.each(['lcm', 'tcd'])('%s', (name) => {
+  it('takes as many steps as the model was distilled with, at most', () => {
+    const scheduler = schedulerFromConfig({}, name);
+    expect(() => scheduler.setTimesteps(51)).toThrow(/original_inference_steps/);
+    scheduler.setTimesteps(50);
+    expect(scheduler.timesteps.slice(0, 2)).toEqual([999, 979]);
+    const short = schedulerFromConfig({ num_train_timesteps: 20 }, name);
+    expect(() => short.setTimesteps(4)).toThrow(/original_inference_steps is 50/);
+  });
+});
+
+describe('TCDScheduler', () => {
+  it('takes eta from 0 to 1, 0.3 by default, and needs noise above 0', () => {
+    const scheduler = schedulerFromConfig({}, 'tcd');
+    scheduler.setTimesteps(4);
+    const t = scheduler.timesteps[0];
+    const noise = () => point;
+    const at = (eta?: number) => [...scheduler.step(point, t, point, { eta, noise }).prevSample];
+    expect(at()).toEqual(at(0.3));
+    expect(at()).not.toEqual(at(0.2));
+    expect(() => scheduler.step(point, t, point, { eta: 0 })).not.toThrow();
+    for (const eta of [0.3, -0.1, 1.1, Number.NaN])
+      expect(() => scheduler.step(point, t, point, { eta }), String(eta)).toThrow(InputError);
+  });
+});
+
+describe('DDIMInverseScheduler', () => {
+  it('finds the noise that DDIM draws a picture from', () => {
+    const config = { clip_sample: false };
+    const up = new DDIMInverseScheduler(config);
+    const down = new DDIMScheduler(config);
+    for (const scheduler of [up, down]) scheduler.setTimesteps(500);
+    const model = (sample: Float32Array) => sample.map((v) => 0.8 * v);
+    let sample: Float32Array = point;
+    for (const t of up.timesteps) sample = up.step(model(sample), t, sample).prevSample;
+    for (const t of down.timesteps) sample = down.step(model(sample), t, sample).prevSample;
+    sample.forEach((v, i) => {
+      expect(Math.abs(v - point[i])).toBeLessThan(0.02);
+    });
+  });
+});
+
 describe('DPMSolverMultistepScheduler', () => {
   it('reads -Infinity for lambda_min_clipped, as diffusers writes it, and writes nothing that is not JSON', () => {
     const scheduler = schedulerFromConfig({ lambda_min_clipped: -Infinity }, 'dpmsolver');
@@ -379,10 +424,22 @@ describe('schedulerFromConfig', () => {
     }
   });
 
-  it('refuses those for other kinds of models, and samplerFromConfig makes them', () => {
-    const config = { _class_name: 'IPNDMScheduler' };
-    expect(() => schedulerFromConfig(config)).toThrow(/IPNDMScheduler is not for models of/);
-    expect(samplerFromConfig(config)).toBeInstanceOf(IPNDMScheduler);
+  it.each([
+    ['DDIMInverseScheduler', /picture to noise/],
+    ['IPNDMScheduler', /from 0 to 1/],
+    ['EDMEulerScheduler', /EDM/],
+    ['EDMDPMSolverMultistepScheduler', /EDM/],
+    ['FlowMatchEulerDiscreteScheduler', /flow/],
+    ['FlowMatchHeunDiscreteScheduler', /flow/],
+    ['CMStochasticIterativeScheduler', /consistency models — scheduler — name one .*ddim/],
+  ])('refuses %s, which samplerFromConfig makes', (_class_name, why) => {
+    const config = { _class_name, unknown: 3 };
+    expect(() => schedulerFromConfig(config)).toThrow(why);
+    expect(() => schedulerFromConfig({}, _class_name)).toThrow(InputError);
+    const made = samplerFromConfig(config);
+    expect(made.toConfig()).toMatchObject(config);
+    expect(() => made.setTimesteps(0)).toThrow(InputError);
+    expect(() => made.setTimesteps([0.5, 0.7])).toThrow(InputError);
   });
 
   it('lists the known names when it does not know one', () => {
