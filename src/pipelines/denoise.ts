@@ -113,7 +113,7 @@ export interface StepEvent {
 }
 
 export interface DenoiseOptions {
-  readonly denoiser: Denoiser;
+  readonly denoiser: Pick<Denoiser, 'predict'>;
   /** With its timesteps set. */
   readonly scheduler: Scheduler;
   /** Noise to start from, already times initNoiseSigma: [height, width, channels]. */

@@ -15,6 +15,7 @@ import { IPNDMScheduler } from './ipndm.js';
 import { KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler } from './kdpm2.js';
 import { LCMScheduler } from './lcm.js';
 import { LMSDiscreteScheduler } from './lms.js';
+import { SCHEDULER_NAMES, type SchedulerName } from './names.js';
 import { PNDMScheduler } from './pndm.js';
 import { TCDScheduler } from './tcd.js';
 import type { Sampler, Scheduler } from './types.js';
@@ -37,9 +38,7 @@ export const SCHEDULERS = {
   pndm: PNDMScheduler,
   lcm: LCMScheduler,
   tcd: TCDScheduler,
-} as const;
-export type SchedulerName = keyof typeof SCHEDULERS;
-export const SCHEDULER_NAMES = Object.keys(SCHEDULERS) as SchedulerName[];
+} as const satisfies Record<SchedulerName, new (config: object) => Scheduler>;
 
 /**
  * Reads the text of scheduler_config.json. Python writes `-Infinity` and `NaN` into it, which are not JSON (every
@@ -82,7 +81,7 @@ export function samplerFromConfig(json: unknown, overrideName?: string): Sampler
   if (found) return new SCHEDULERS[found](json as object);
   const other = OTHERS.find(([candidate]) => candidate.name === name);
   if (other) return new other[0](json as object);
-  const known = SCHEDULER_NAMES.map((short) => `${short} (${SCHEDULERS[short].name})`).join(', ');
+  const known = SCHEDULER_NAMES.join(', ');
   throw new InputError(`scheduler '${name}' is unknown — scheduler — use one of ${known}`);
 }
 

@@ -32,9 +32,7 @@ export { EulerAncestralDiscreteScheduler, EulerDiscreteScheduler } from './euler
 export { FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler } from './flow-match.js';
 export {
   parseSchedulerConfig,
-  SCHEDULER_NAMES,
   SCHEDULERS,
-  type SchedulerName,
   samplerFromConfig,
   schedulerFromConfig,
 } from './from-config.js';
@@ -43,6 +41,7 @@ export { IPNDMScheduler } from './ipndm.js';
 export { KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler } from './kdpm2.js';
 export { LCMScheduler } from './lcm.js';
 export { LMSDiscreteScheduler } from './lms.js';
+export { SCHEDULER_NAMES, type SchedulerName } from './names.js';
 export { PNDMScheduler } from './pndm.js';
 export { TCDScheduler } from './tcd.js';
 export { spacedTimesteps, TIMESTEP_SPACINGS, type TimestepSpacing } from './timesteps.js';

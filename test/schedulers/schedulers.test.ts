@@ -8,6 +8,7 @@ import {
   DDPMScheduler,
   parseSchedulerConfig,
   SCHEDULER_NAMES,
+  SCHEDULERS,
   type Scheduler,
   samplerFromConfig,
   schedulerFromConfig,
@@ -440,6 +441,10 @@ describe('schedulerFromConfig', () => {
     expect(made.toConfig()).toMatchObject(config);
     expect(() => made.setTimesteps(0)).toThrow(InputError);
     expect(() => made.setTimesteps([0.5, 0.7])).toThrow(InputError);
+  });
+
+  it('has a scheduler for each short name, and no other', () => {
+    expect(Object.keys(SCHEDULERS)).toEqual([...SCHEDULER_NAMES]);
   });
 
   it('lists the known names when it does not know one', () => {
