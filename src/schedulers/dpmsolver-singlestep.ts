@@ -41,20 +41,21 @@ export class DPMSolverSinglestepScheduler extends LambdaScheduler<DPMSolverSingl
     const index = this.index.find(timestep);
     const { original, epsilon } = this.answer(modelOutput, sample, index, options);
     const history = this.index.follows(index) ? this.answers : [];
-    this.answers = [algorithm_type.endsWith('++') ? original : epsilon, ...history].slice(0, solver_order);
+    const answers = [algorithm_type.endsWith('++') ? original : epsilon, ...history].slice(0, solver_order);
     // A run that starts in the middle of a block has less to go by.
-    const order = Math.min(this.orders[index], this.answers.length);
-    if (order === 1) this.begun = sample.slice();
-    const begun = this.begun ?? sample;
+    const order = Math.min(this.orders[index], answers.length);
+    const begun = order === 1 ? sample.slice() : (this.begun ?? sample);
 
     const first = index - order + 1;
     const to = this.level(index + 1);
     const coefficients = stepCoefficients(algorithm_type, this.level(first), to);
-    const block = this.answers.slice(0, order).reverse();
+    const block = answers.slice(0, order).reverse();
     const lambdas = block.map((_, k) => lambdaOf(this.level(first + k)));
     const terms = singlestepTerms(coefficients, block, lambdas, lambdaOf(to), solver_type);
     if (coefficients.noise > 0) terms.push([coefficients.noise, drawNoise(options, sample)]);
 
+    this.begun = begun;
+    this.answers = answers;
     this.index.done(index);
     return {
       prevSample: combine([coefficients.sample, begun], ...terms),

@@ -54,15 +54,16 @@ export class DPMSolverMultistepScheduler extends LambdaScheduler<DPMSolverConfig
     const index = this.index.find(timestep);
     const { original, epsilon } = this.answer(modelOutput, sample, index, options);
     const history = this.index.follows(index) ? this.answers : [];
-    this.answers = [algorithm_type.endsWith('++') ? original : epsilon, ...history].slice(0, solver_order);
+    const answers = [algorithm_type.endsWith('++') ? original : epsilon, ...history].slice(0, solver_order);
 
     const [from, to] = [this.level(index), this.level(index + 1)];
     const coefficients = stepCoefficients(algorithm_type, from, to);
-    const used = this.answers.slice(0, largestOrder(this.config, index, this.timesteps.length));
+    const used = answers.slice(0, largestOrder(this.config, index, this.timesteps.length));
     const lambdas = used.map((_, k) => lambdaOf(this.level(index - k)));
     const terms = multistepTerms(coefficients, used, lambdas, lambdaOf(to), solver_type);
     if (coefficients.noise > 0) terms.push([coefficients.noise, drawNoise(options, sample)]);
 
+    this.answers = answers;
     this.index.done(index);
     return {
       prevSample: combine([coefficients.sample, sample], ...terms),

@@ -137,15 +137,16 @@ export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverCon
     const original = this.denoised(modelOutput, sample, this.sigmas[index]);
     limitOriginal(original, this.config, options.batchSize);
     const history = this.index.follows(index) ? this.answers : [];
-    this.answers = [original, ...history].slice(0, solver_order);
-    this.index.done(index);
+    const answers = [original, ...history].slice(0, solver_order);
 
     const level = (at: number): Level => ({ alpha: 1, sigma: this.sigmas[at] });
     const coefficients = stepCoefficients(algorithm_type, level(index), level(index + 1));
-    const used = this.answers.slice(0, largestOrder(this.config, index, this.timesteps.length));
+    const used = answers.slice(0, largestOrder(this.config, index, this.timesteps.length));
     const lambdas = used.map((_, k) => lambdaOf(level(index - k)));
     const terms = multistepTerms(coefficients, used, lambdas, lambdaOf(level(index + 1)), solver_type);
     if (coefficients.noise > 0) terms.push([coefficients.noise, drawNoise(options, sample)]);
+    this.answers = answers;
+    this.index.done(index);
     return {
       prevSample: combine([coefficients.sample, sample], ...terms),
       predOriginalSample: new Float32Array(original),
