@@ -7,6 +7,7 @@ import { type Engine, isCompiled, useEagerBackend } from './engines.js';
 import type { Graph, TypedArray } from './graph.js';
 import { sizeOf } from './graph.js';
 import { lower } from './lower/index.js';
+import { requireMemory } from './memory.js';
 import { encodeModel } from './onnx.js';
 import { type Feed, type Provider, Session } from './session.js';
 import { simplify } from './simplify.js';
@@ -96,6 +97,7 @@ export class Compiled {
     onBuild?.(name);
     const start = performance.now();
     const graph = graphOf(this.fn, inputs, this.options);
+    requireMemory(graph, name);
     const traced = performance.now();
     const model = encodeModel(lower(graph));
     const lowered = performance.now();
