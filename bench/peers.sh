@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 python3 -m venv .venv
-.venv/bin/pip install --quiet torch==2.13.0 diffusers==0.42.1 transformers safetensors pillow
+.venv/bin/pip install --quiet torch==2.13.0 diffusers==0.42.1 transformers safetensors pillow scipy

@@ -8,6 +8,7 @@ import {
   type GeneratedPicture,
   type SamplingOptions,
 } from '../../src/pipelines/index.js';
+import { stepStarts } from '../../src/schedulers/index.js';
 import { labelsOf } from './generate.js';
 import { interruptible } from './interrupt.js';
 import type { DrawingArgs } from './options.js';
@@ -69,7 +70,7 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
       engine,
       scheduler: String(scheduler.toConfig()._class_name),
       ...facts,
-      steps: scheduler.timesteps.length,
+      steps: stepStarts(scheduler).length,
     };
     await prepareFiles(plan.map((_, i) => outputs.file(i)));
     const images: { path: string; seed: number; label: string | null }[] = [];
@@ -77,7 +78,16 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
       const file = outputs.file(images.length);
       const { seed, label, width, height } = picture;
       const guidance = plan[images.length].condition.guidanceScale;
-      const recipe = { ...common, seed, label, guidance, eta: eta ?? 0, width, height, sumi: version() };
+      const recipe = {
+        ...common,
+        seed,
+        label,
+        guidance,
+        eta: eta ?? scheduler.defaultEta ?? 0,
+        width,
+        height,
+        sumi: version(),
+      };
       await write(file, picture, recipe);
       images.push({ path: file, seed, label });
     };

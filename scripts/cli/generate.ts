@@ -9,6 +9,7 @@ import {
   type GenerateOptions,
   type StepProgress,
 } from '../../src/pipelines/index.js';
+import { stepStarts } from '../../src/schedulers/index.js';
 import type { GenerateArgs } from '../generate.js';
 import { Animation, checkAnimationFile } from './animation.js';
 import { interruptible } from './interrupt.js';
@@ -110,35 +111,35 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
     };
     const plan = pipeline.plan(options);
     const scheduler = pipeline.scheduler(options);
-    const steps = scheduler.timesteps.length;
+    const calls = scheduler.timesteps.length;
     const facts = {
       model: argv.model,
       engine,
       scheduler: String(scheduler.toConfig()._class_name),
-      steps,
+      steps: stepStarts(scheduler).length,
     };
     await prepareFiles([
       ...plan.map((_, i) => outputs.file(i)),
       ...[outputs.grid, argv.animate].filter((file) => file !== undefined),
     ]);
-    const album = new Album(outputs, argv.animate, steps, ({ seed, label, width, height }) => ({
+    const album = new Album(outputs, argv.animate, calls, ({ seed, label, width, height }) => ({
       ...facts,
       seed,
       label,
       guidance: plan[seed - argv.seed].condition.guidanceScale,
-      eta: argv.eta ?? 0,
+      eta: argv.eta ?? scheduler.defaultEta ?? 0,
       width,
       height,
       sumi: version(),
     }));
-    const progress = startProgress({ label: 'draw', total: argv.count * steps, quiet: argv.quiet });
+    const progress = startProgress({ label: 'draw', total: argv.count * calls, quiet: argv.quiet });
     try {
       await interruptible(async (signal) => {
         await pipeline.generate({
           ...options,
           signal,
           onStep: async (event) => {
-            progress.update(event.picture * steps + event.step);
+            progress.update(event.picture * calls + event.step);
             await album.show(event);
           },
           onPicture: (picture) => album.add(picture),

@@ -1,5 +1,6 @@
 /** Options that several commands share, under one name and one description. */
 import type { Argv } from 'yargs';
+import { SCHEDULER_NAMES } from '../../src/schedulers/names.js';
 
 /** --json and --quiet. */
 export function outputOptions<T>(yargs: Argv<T>) {
@@ -31,9 +32,9 @@ export function samplingOptions<T>(yargs: Argv<T>) {
     .option('steps', { type: 'number', describe: 'Denoising steps (default: the model’s)' })
     .option('scheduler', {
       type: 'string',
-      describe: 'ddim, ddpm, euler or dpmsolver (default: the model’s)',
+      describe: `One of ${SCHEDULER_NAMES.join(', ')} (default: the model’s)`,
     })
-    .option('eta', { type: 'number', describe: 'DDIM’s noise, 0 to 1 (default 0)' })
+    .option('eta', { type: 'number', describe: 'Noise of ddim (default 0) and tcd (default 0.3), 0 to 1' })
     .option('label', {
       type: 'string',
       describe: 'Label by name or number; several with commas between are taken in turn',

@@ -4,7 +4,7 @@
  */
 import { InputError } from '../errors.js';
 
-export const BETA_SCHEDULES = ['linear', 'scaled_linear', 'squaredcos_cap_v2'] as const;
+export const BETA_SCHEDULES = ['linear', 'scaled_linear', 'squaredcos_cap_v2', 'exp'] as const;
 export type BetaSchedule = (typeof BETA_SCHEDULES)[number];
 
 /** The part of a scheduler's config that fixes its betas. */
@@ -30,6 +30,7 @@ const MAX_BETA = 0.999;
  * - `linear`: equal steps from beta_start to beta_end (Ho et al. 2020, sec. 4).
  * - `scaled_linear`: equal steps of sqrt(β) (latent diffusion, Rombach et al. 2022).
  * - `squaredcos_cap_v2`: ᾱ(t) = cos²((t + 0.008)/1.008 · π/2) (Nichol & Dhariwal 2021, eq. 17).
+ * - `exp`: ᾱ(t) = e^(-12t), as diffusers' HeunDiscreteScheduler has it.
  * @returns [T], each in (0, 1]
  * @throws InputError for an unknown schedule or values out of range
  */
@@ -63,17 +64,22 @@ function scheduledBetas(config: BetaConfig): Float64Array {
       return linspace(beta_start, beta_end, T);
     case 'scaled_linear':
       return linspace(Math.sqrt(beta_start), Math.sqrt(beta_end), T).map((root) => root ** 2);
-    case 'squaredcos_cap_v2': {
-      const alphaBar = (t: number) => Math.cos((((t + 0.008) / 1.008) * Math.PI) / 2) ** 2;
-      return Float64Array.from({ length: T }, (_, i) =>
-        Math.min(1 - alphaBar((i + 1) / T) / alphaBar(i / T), MAX_BETA),
-      );
-    }
+    case 'squaredcos_cap_v2':
+      return betasOf((t) => Math.cos((((t + 0.008) / 1.008) * Math.PI) / 2) ** 2, T);
+    case 'exp':
+      return betasOf((t) => Math.exp(-12 * t), T);
     default:
       throw new InputError(
         `beta_schedule '${beta_schedule}' is unknown — scheduler config — use one of ${BETA_SCHEDULES.join(', ')}`,
       );
   }
+}
+
+/** The betas that make ᾱ(t), t from 0 to 1, none above the cap. */
+function betasOf(alphaBar: (t: number) => number, n: number): Float64Array {
+  return Float64Array.from({ length: n }, (_, i) =>
+    Math.min(1 - alphaBar((i + 1) / n) / alphaBar(i / n), MAX_BETA),
+  );
 }
 
 /** `n` equally spaced numbers from `start` to `end`, both included. */

@@ -113,12 +113,12 @@ export interface StepEvent {
 }
 
 export interface DenoiseOptions {
-  readonly denoiser: Denoiser;
+  readonly denoiser: Pick<Denoiser, 'predict'>;
   /** With its timesteps set. */
   readonly scheduler: Scheduler;
   /** Noise to start from, already times initNoiseSigma: [height, width, channels]. */
   readonly sample: Float32Array;
-  /** Index of the step to start with, for a sample that is only partly noise. Default 0. */
+  /** Index of the timestep to start with, one of `stepStarts`, for a sample that is only partly noise. Default 0. */
   readonly start?: number;
   readonly size: readonly [number, number];
   readonly condition: Condition;

@@ -39,7 +39,7 @@ export interface GenerateOptions extends SamplingOptions {
   /** Side or [height, width] of the pictures in pixels; default what the model was trained on. */
   readonly size?: number | readonly [number, number];
   readonly signal?: AbortSignal;
-  /** Told after each step of each picture; `preview` decodes what the model sees from there. */
+  /** Told after each call of the model for each picture; `preview` decodes what the model sees from there. */
   readonly onStep?: (progress: StepProgress) => void | Promise<void>;
   /** Told of each picture when it is done, so that a stopped run keeps what it has. */
   readonly onPicture?: (picture: GeneratedPicture) => void | Promise<void>;
@@ -48,8 +48,9 @@ export interface GenerateOptions extends SamplingOptions {
 export interface StepProgress {
   /** Which picture, from 0. */
   readonly picture: number;
-  /** Steps done of this picture. */
+  /** Calls of the model done for this picture: one a step, or two with solvers of higher order. */
   readonly step: number;
+  /** Calls it takes. */
   readonly steps: number;
   readonly timestep: number;
   readonly preview: () => Promise<RgbPicture>;

@@ -2,6 +2,7 @@
 import { InputError } from '../errors.js';
 import { type RgbPicture, toFloat } from '../image/index.js';
 import { Random } from '../random.js';
+import { stepStarts } from '../schedulers/index.js';
 import { denoise } from './denoise.js';
 import type { DiffusionPipeline, GeneratedPicture, SamplingOptions } from './diffusion-pipeline.js';
 
@@ -17,7 +18,7 @@ export interface Img2ImgOptions extends SamplingOptions {
   /** Label, or several that the pictures take in turn. By default a picture's seed chooses one. */
   readonly label?: string | number | readonly (string | number)[];
   readonly signal?: AbortSignal;
-  /** Told after each step. */
+  /** Told after each call of the model: one a step with most schedulers. */
   readonly onStep?: (done: number, total: number) => void;
   /** Told of each picture when it is done, so that a stopped run keeps what it has. */
   readonly onPicture?: (picture: GeneratedPicture) => void | Promise<void>;
@@ -63,8 +64,10 @@ export async function img2img(
   const { scheduler: schedulerName, guidanceScale, label } = options;
   const sampling = { steps: options.steps, scheduler: schedulerName, eta, guidanceScale };
   const plan = pipeline.plan({ ...sampling, count, seed, label });
-  const steps = pipeline.scheduler(sampling).timesteps.length;
-  const start = startingStep(steps, strength);
+  const planned = pipeline.scheduler(sampling);
+  const starts = stepStarts(planned);
+  const calls = planned.timesteps.length;
+  const start = starts[startingStep(starts.length, strength)] ?? calls;
   const size = pipeline.sampleSize();
   const known = await pipeline.codec.encode(toFloat(image.data), [height, width]);
 
@@ -76,7 +79,7 @@ export async function img2img(
     const noised = (): Float32Array => {
       // At strength 1 nothing of the picture is left, though the noisiest level still has a trace of it.
       if (start === 0) return normal('latents').map((x) => x * scheduler.initNoiseSigma);
-      return start < steps ? scheduler.addNoise(known, normal('latents'), scheduler.timesteps[start]) : known;
+      return start < calls ? scheduler.addNoise(known, normal('latents'), scheduler.timesteps[start]) : known;
     };
     const sample = await denoise({
       denoiser: pipeline.denoiser,
@@ -89,7 +92,7 @@ export async function img2img(
       noise: (index) => normal('variance', index),
       signal,
       onStep: ({ index }) =>
-        options.onStep?.(i * (steps - start) + index + 1 - start, count * (steps - start)),
+        options.onStep?.(i * (calls - start) + index + 1 - start, count * (calls - start)),
     });
     const picture = { ...(await pipeline.decode(sample, size)), seed, label };
     pictures.push(picture);

@@ -1,7 +1,7 @@
 /** The loop of inpainting: denoise, and put what is known back at every level. */
 import { setImmediate } from 'node:timers/promises';
 import type { Random } from '../random.js';
-import type { Scheduler } from '../schedulers/index.js';
+import { type Scheduler, stepStarts } from '../schedulers/index.js';
 import { requireFinite } from './denoise.js';
 import { alphaProdAt, type Move, noiseUp } from './repaint.js';
 
@@ -39,6 +39,9 @@ export async function paint(options: PaintOptions): Promise<Float32Array> {
     const given = t === undefined ? known : scheduler.addNoise(known, normal('known', ...name), t);
     return sample.map((x, i) => (painted[i] ? x : given[i]));
   };
+  // In the middle of a step a solver's sample is its own.
+  const starts = new Set(stepStarts(scheduler));
+  const between = (level: number) => level < timesteps.length && !starts.has(level);
   let level = 0;
   const start: Float32Array = normal('latents').map((x) => x * scheduler.initNoiseSigma);
   let sample = restore(start, 0, 'start');
@@ -55,7 +58,8 @@ export async function paint(options: PaintOptions): Promise<Float32Array> {
       const output = await predict(scheduler.scaleModelInput(sample, timestep), timestep);
       const noise = () => normal('variance', k);
       level = move.down + 1;
-      sample = restore(scheduler.step(output, timestep, sample, { eta, noise }).prevSample, level, k);
+      const { prevSample } = scheduler.step(output, timestep, sample, { eta, noise });
+      sample = between(level) ? prevSample : restore(prevSample, level, k);
     }
     onMove?.(k + 1);
   }

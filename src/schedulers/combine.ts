@@ -1,12 +1,19 @@
 import { InputError } from '../errors.js';
 import type { StepOptions } from './types.js';
 
+export type Term = [coefficient: number, values: Float32Array | Float64Array];
+
 /** Σ coefficient·array: every scheduler's step is made of these. Sums are float64, rounded once at the end. */
-export function combine(...terms: [coefficient: number, values: Float32Array][]): Float32Array {
+export function combine(...terms: Term[]): Float32Array {
+  return new Float32Array(combine64(...terms));
+}
+
+/** The same without rounding, for what is added up later: slopes times a large σ would show the rounding. */
+export function combine64(...terms: Term[]): Float64Array {
   const sum = new Float64Array(terms[0][1].length);
   for (const [coefficient, values] of terms)
     for (let i = 0; i < sum.length; i++) sum[i] += coefficient * values[i];
-  return new Float32Array(sum);
+  return sum;
 }
 
 /** @throws InputError when a model's output does not have the sample's size */

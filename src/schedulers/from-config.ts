@@ -1,20 +1,44 @@
 /** Finds the scheduler that a scheduler_config.json names. */
 import { InputError } from '../errors.js';
+import { CMStochasticIterativeScheduler } from './consistency.js';
 import { DDIMScheduler } from './ddim.js';
+import { DDIMInverseScheduler } from './ddim-inverse.js';
 import { DDPMScheduler } from './ddpm.js';
+import { DEISMultistepScheduler } from './deis.js';
 import { DPMSolverMultistepScheduler } from './dpmsolver.js';
-import { EulerDiscreteScheduler } from './euler.js';
-import type { Scheduler } from './types.js';
+import { DPMSolverSinglestepScheduler } from './dpmsolver-singlestep.js';
+import { EDMDPMSolverMultistepScheduler, EDMEulerScheduler } from './edm.js';
+import { EulerAncestralDiscreteScheduler, EulerDiscreteScheduler } from './euler.js';
+import { FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler } from './flow-match.js';
+import { HeunDiscreteScheduler } from './heun.js';
+import { IPNDMScheduler } from './ipndm.js';
+import { KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler } from './kdpm2.js';
+import { LCMScheduler } from './lcm.js';
+import { LMSDiscreteScheduler } from './lms.js';
+import { SCHEDULER_NAMES, type SchedulerName } from './names.js';
+import { PNDMScheduler } from './pndm.js';
+import { TCDScheduler } from './tcd.js';
+import type { Sampler, Scheduler } from './types.js';
+import { UniPCMultistepScheduler } from './unipc.js';
 
-/** Schedulers by the short name of the command line. */
+/** Schedulers for models of DDPM's process, by the short name of the command line. */
 export const SCHEDULERS = {
   ddpm: DDPMScheduler,
   ddim: DDIMScheduler,
   euler: EulerDiscreteScheduler,
+  'euler-a': EulerAncestralDiscreteScheduler,
+  heun: HeunDiscreteScheduler,
+  dpm2: KDPM2DiscreteScheduler,
+  'dpm2-a': KDPM2AncestralDiscreteScheduler,
+  lms: LMSDiscreteScheduler,
   dpmsolver: DPMSolverMultistepScheduler,
-} as const;
-export type SchedulerName = keyof typeof SCHEDULERS;
-export const SCHEDULER_NAMES = Object.keys(SCHEDULERS) as SchedulerName[];
+  'dpmsolver-single': DPMSolverSinglestepScheduler,
+  deis: DEISMultistepScheduler,
+  unipc: UniPCMultistepScheduler,
+  pndm: PNDMScheduler,
+  lcm: LCMScheduler,
+  tcd: TCDScheduler,
+} as const satisfies Record<SchedulerName, new (config: object) => Scheduler>;
 
 /**
  * Reads the text of scheduler_config.json. Python writes `-Infinity` and `NaN` into it, which are not JSON (every
@@ -32,21 +56,54 @@ export function parseSchedulerConfig(text: string): unknown {
   }
 }
 
+type SamplerClass = new (config: object) => Sampler;
+
+/** Schedulers that the pipelines cannot draw with, and why. */
+const OTHERS: readonly [scheduler: SamplerClass, why: string][] = [
+  [DDIMInverseScheduler, 'leads from a picture to noise'],
+  [IPNDMScheduler, 'is for models whose time goes from 0 to 1'],
+  [EDMEulerScheduler, 'is for models preconditioned as in EDM'],
+  [EDMDPMSolverMultistepScheduler, 'is for models preconditioned as in EDM'],
+  [FlowMatchEulerDiscreteScheduler, 'is for models of a flow'],
+  [FlowMatchHeunDiscreteScheduler, 'is for models of a flow'],
+  [CMStochasticIterativeScheduler, 'is for consistency models'],
+];
+
 /**
- * The scheduler that a config names, or another one with the same noise schedule.
+ * The scheduler that a config names, of whatever kind.
  * @param json the content of scheduler_config.json
  * @param overrideName a short name ('ddim') or class name ('DDIMScheduler') to use instead of the config's own
  * @throws InputError for a name that is unknown or missing, and for bad values in the config
  */
-export function schedulerFromConfig(json: unknown, overrideName?: string): Scheduler {
-  const config = (json ?? {}) as Record<string, unknown>;
-  const name = overrideName ?? config._class_name;
-  if (name === undefined)
-    throw new InputError('scheduler has no name — scheduler_config.json — set _class_name');
+export function samplerFromConfig(json: unknown, overrideName?: string): Sampler {
+  const name = nameOf(json, overrideName);
   const found = SCHEDULER_NAMES.find((short) => short === name || SCHEDULERS[short].name === name);
-  if (!found) {
-    const known = SCHEDULER_NAMES.map((short) => `${short} (${SCHEDULERS[short].name})`).join(', ');
-    throw new InputError(`scheduler '${name}' is unknown — scheduler — use one of ${known}`);
-  }
-  return new SCHEDULERS[found](json as object);
+  if (found) return new SCHEDULERS[found](json as object);
+  const other = OTHERS.find(([candidate]) => candidate.name === name);
+  if (other) return new other[0](json as object);
+  const known = SCHEDULER_NAMES.join(', ');
+  throw new InputError(`scheduler '${name}' is unknown — scheduler — use one of ${known}`);
+}
+
+/**
+ * The scheduler that a config names, or another one with the same noise schedule.
+ * @param json the content of scheduler_config.json
+ * @param overrideName a short name ('ddim') or class name ('DDIMScheduler') to use instead of the config's own
+ * @throws InputError for a name that is unknown or missing, for one that does not draw with a model of DDPM's process,
+ * and for bad values in the config
+ */
+export function schedulerFromConfig(json: unknown, overrideName?: string): Scheduler {
+  const name = nameOf(json, overrideName);
+  const other = OTHERS.find(([candidate]) => candidate.name === name);
+  if (other)
+    throw new InputError(
+      `${name} ${other[1]} — scheduler — name one that draws with models of DDPM’s process: ${SCHEDULER_NAMES.join(', ')}`,
+    );
+  return samplerFromConfig(json, overrideName) as Scheduler;
+}
+
+function nameOf(json: unknown, overrideName?: string): unknown {
+  const name = overrideName ?? ((json ?? {}) as Record<string, unknown>)._class_name;
+  if (name !== undefined) return name;
+  throw new InputError('scheduler has no name — scheduler_config.json — set _class_name');
 }

@@ -4,9 +4,9 @@ import { InputError } from '../errors.js';
 interface LimitConfig {
   clip_sample?: boolean;
   clip_sample_range?: number;
-  thresholding: boolean;
-  dynamic_thresholding_ratio: number;
-  sample_max_value: number;
+  thresholding?: boolean;
+  dynamic_thresholding_ratio?: number;
+  sample_max_value?: number;
 }
 
 /**
@@ -14,7 +14,11 @@ interface LimitConfig {
  * @param original x_0, `batchSize` pictures one after another; changed in place
  * @throws InputError when thresholding and the batch does not divide the array
  */
-export function limitOriginal(original: Float32Array, config: LimitConfig, batchSize = 1): Float32Array {
+export function limitOriginal<Values extends Float32Array | Float64Array>(
+  original: Values,
+  config: LimitConfig,
+  batchSize = 1,
+): Values {
   if (config.thresholding) {
     const size = original.length / batchSize;
     if (!Number.isInteger(size))
@@ -28,7 +32,7 @@ export function limitOriginal(original: Float32Array, config: LimitConfig, batch
   return original;
 }
 
-function clip(x: Float32Array, range: number): void {
+function clip(x: Float32Array | Float64Array, range: number): void {
   for (let i = 0; i < x.length; i++) x[i] = Math.min(Math.max(x[i], -range), range);
 }
 
@@ -36,15 +40,16 @@ function clip(x: Float32Array, range: number): void {
  * Dynamic thresholding (Saharia et al. 2022, "Imagen", sec. 2.3): clip one picture to ±s, s being a quantile of
  * its absolute values (at least 1), and divide by s.
  */
-function threshold(picture: Float32Array, config: LimitConfig): void {
-  const quantile = quantileOf(picture.map(Math.abs), config.dynamic_thresholding_ratio);
-  const s = Math.min(Math.max(quantile, 1), config.sample_max_value);
+function threshold(picture: Float32Array | Float64Array, config: LimitConfig): void {
+  const { dynamic_thresholding_ratio = 0.995, sample_max_value = 1 } = config;
+  const quantile = quantileOf(picture.map(Math.abs), dynamic_thresholding_ratio);
+  const s = Math.min(Math.max(quantile, 1), sample_max_value);
   clip(picture, s);
   for (let i = 0; i < picture.length; i++) picture[i] /= s;
 }
 
 /** The quantile `q` of the values, linear between neighbours (the default of NumPy and PyTorch). */
-function quantileOf(values: Float32Array, q: number): number {
+function quantileOf(values: Float32Array | Float64Array, q: number): number {
   const sorted = values.sort();
   const at = q * (sorted.length - 1);
   const low = Math.floor(at);

@@ -2,24 +2,41 @@ import { InputError } from '../errors.js';
 
 /**
  * Where a run stands among its timesteps. Solvers whose noise levels belong to steps rather than timesteps need
- * it: rounding can give two steps the same timestep, and then only the order tells them apart.
+ * it: rounding can give two steps the same timestep, and solvers that call the model twice a step visit a timestep
+ * twice. Then only the order tells them apart.
  */
 export class StepIndex {
   private next = 0;
 
-  constructor(private readonly timesteps: readonly number[]) {}
+  /** @param starts indices where a step begins; all of them, unless steps call the model several times */
+  constructor(
+    private readonly timesteps: readonly number[],
+    private readonly starts?: readonly number[],
+  ) {}
 
   /**
-   * The step of this timestep: the one after the last where that fits, else the first that has it (so that a
-   * run can start in the middle, or anew).
+   * The visit of this timestep: the one after the last where that fits, else the first that has it and begins a
+   * step (so that a run can start in the middle, or anew), else the first.
    * @throws InputError when no step has it
    */
   find(timestep: number): number {
-    if (this.timesteps[this.next] === timestep) return this.next;
-    const index = this.timesteps.indexOf(timestep);
+    const { timesteps, starts, next } = this;
+    if (timesteps[next] === timestep) return next;
+    const index = starts?.find((i) => timesteps[i] === timestep) ?? timesteps.indexOf(timestep);
     if (index >= 0) return index;
     throw new InputError(
       `timestep ${timestep} is not among the ${this.timesteps.length} chosen — scheduler — step through scheduler.timesteps`,
+    );
+  }
+
+  /**
+   * For a visit that makes sense only after the one before it: a step's second look at the model.
+   * @throws InputError when that was not the last one
+   */
+  requireFollows(index: number): void {
+    if (this.follows(index)) return;
+    throw new InputError(
+      `timestep ${this.timesteps[index]} is in the middle of a step — scheduler — step through scheduler.timesteps in their order`,
     );
   }
 

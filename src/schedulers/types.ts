@@ -5,7 +5,7 @@
  */
 import type { PredictionType } from '../diffusion/prediction.js';
 
-/** What every scheduler's config has, by diffusers' keys. */
+/** What the config of every scheduler for DDPM's process has, by diffusers' keys. */
 export interface BaseSchedulerConfig {
   num_train_timesteps: number;
   prediction_type: PredictionType;
@@ -13,7 +13,7 @@ export interface BaseSchedulerConfig {
 }
 
 export interface StepOptions {
-  /** Weight of the noise in a DDIM step: 0 deterministic (the default) to 1, as noisy as DDPM. */
+  /** Weight of the noise in a step of DDIM: 0 deterministic (the default) to 1, as noisy as DDPM. TCD's γ, too. */
   eta?: number;
   /** Gives standard normal noise of the sample's shape; called at most once per step, and only if it is needed. */
   noise?: () => Float32Array;
@@ -30,12 +30,18 @@ export interface StepResult {
   predOriginalSample: Float32Array;
 }
 
-export interface Scheduler {
-  readonly config: Readonly<BaseSchedulerConfig>;
-  /** ᾱ_t of each training timestep, [num_train_timesteps]. */
-  readonly alphasCumprod: Float64Array;
-  /** The timesteps to visit, from the noisiest; the model is called once at each. */
+/** What all schedulers have. Those for other models than DDPM's are no more than this. */
+export interface Sampler {
+  readonly config: Readonly<{ num_train_timesteps: number; [key: string]: unknown }>;
+  /** The timesteps to visit, from the noisiest; the model is called once at each. Some solvers repeat some. */
   timesteps: number[];
+  /**
+   * Indices in `timesteps` where a step begins, for solvers that call the model several times a step; absent for
+   * the others. Between them the sample is on its way: runs start, and samples are changed, at these only.
+   */
+  readonly starts?: readonly number[];
+  /** What `eta` is unless told otherwise, where that is not 0. */
+  readonly defaultEta?: number;
   /** Standard deviation of the noise that sampling starts from. */
   readonly initNoiseSigma: number;
   /**
@@ -58,4 +64,16 @@ export interface Scheduler {
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array;
   /** The content of scheduler_config.json. */
   toConfig(): Record<string, unknown>;
+}
+
+/** A scheduler for models of DDPM's process: of ε, x_0 or v at whole timesteps. */
+export interface Scheduler extends Sampler {
+  readonly config: Readonly<BaseSchedulerConfig>;
+  /** ᾱ_t of each training timestep, [num_train_timesteps]. */
+  readonly alphasCumprod: Float64Array;
+}
+
+/** Indices in `timesteps` where a step begins: as many as there are steps. */
+export function stepStarts({ starts, timesteps }: Pick<Sampler, 'starts' | 'timesteps'>): readonly number[] {
+  return starts ?? timesteps.map((_, i) => i);
 }

@@ -55,7 +55,7 @@ describe('strength', () => {
     expect(await draw({ strength: 0.5 })).not.toEqual(await draw({ strength: 0.75 }));
   });
 
-  it.each(['ddpm', 'euler', 'dpmsolver'])('works with %s', async (scheduler) => {
+  it.each(['ddpm', 'euler', 'heun', 'pndm', 'dpmsolver'])('works with %s', async (scheduler) => {
     const [a, b] = [await draw({ strength: 0.5, scheduler }), await draw({ strength: 0, scheduler })];
     expect(a).not.toEqual(b);
     expect(b).toEqual([Buffer.from(image.data)]);

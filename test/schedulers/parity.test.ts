@@ -1,7 +1,12 @@
 /** Step by step against diffusers (test/fixtures/schedulers/record.py), and whole runs against its whole runs. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { schedulerFromConfig, spacedTimesteps } from '../../src/schedulers/index.js';
+import { betaQuantile } from '../../src/schedulers/beta-distribution.js';
+import {
+  FlowMatchEulerDiscreteScheduler,
+  samplerFromConfig,
+  spacedTimesteps,
+} from '../../src/schedulers/index.js';
 
 interface Recording {
   case: {
@@ -11,6 +16,7 @@ interface Recording {
     timesteps?: number[];
     eta?: number;
     useClipped?: boolean;
+    mu?: number;
   };
   kept: number[];
   timesteps: number[];
@@ -19,9 +25,11 @@ interface Recording {
   original: number[][];
 }
 
-const fixture: { spacings: Record<string, number[]>; records: Recording[] } = JSON.parse(
-  readFileSync(new URL('../fixtures/schedulers/schedulers.json', import.meta.url), 'utf8'),
-);
+const fixture: {
+  spacings: Record<string, number[]>;
+  beta_quantiles: [p: number, a: number, b: number, x: number][];
+  records: Recording[];
+} = JSON.parse(readFileSync(new URL('../fixtures/schedulers/schedulers.json', import.meta.url), 'utf8'));
 const SIZE = 8;
 const TOLERANCE = 1e-5;
 
@@ -39,13 +47,14 @@ function difference(actual: Float32Array, expected: number[]): number {
 
 /** Runs the sampler as the recording did; returns the worst difference of any kept step. */
 function replay(record: Recording): { prev: number; original: number } {
-  const { name, config, steps, timesteps, eta, useClipped } = record.case;
-  const scheduler = schedulerFromConfig(config, name);
-  scheduler.setTimesteps(timesteps ?? (steps as number));
+  const { name, config, steps, timesteps, eta, useClipped, mu } = record.case;
+  const scheduler = samplerFromConfig(config, name);
+  if (scheduler instanceof FlowMatchEulerDiscreteScheduler) scheduler.setTimesteps(steps as number, mu);
+  else scheduler.setTimesteps(timesteps ?? (steps as number));
   expect(scheduler.timesteps.length).toBe(record.timesteps.length);
   for (let k = 0; k < record.timesteps.length; k++)
     expect(Math.abs(scheduler.timesteps[k] - record.timesteps[k])).toBeLessThanOrEqual(
-      1e-6 * record.timesteps[k],
+      1e-6 * Math.max(1, Math.abs(record.timesteps[k])),
     );
   expect(Math.abs(scheduler.initNoiseSigma / record.initNoiseSigma - 1)).toBeLessThan(1e-6);
 
@@ -80,6 +89,11 @@ describe('schedulers against diffusers', () => {
     if (process.env.SUMI_DEBUG) console.log('WORST', record.case.name, worst.prev, worst.original);
     expect(worst.prev).toBeLessThan(TOLERANCE);
     expect(worst.original).toBeLessThan(TOLERANCE);
+  });
+
+  it('has the quantiles of the beta distribution that scipy has', () => {
+    for (const [p, a, b, x] of fixture.beta_quantiles)
+      expect(Math.abs(betaQuantile(p, a, b) / x - 1), `${p} ${a} ${b}`).toBeLessThan(5e-9); // the digits recorded
   });
 
   it('chooses the same timesteps for every number of steps', () => {
