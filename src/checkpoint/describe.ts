@@ -115,6 +115,7 @@ export async function describeCheckpoint(path: string): Promise<CheckpointDescri
   if (pipeline.autoencoder) {
     components[pipeline.autoencoder.folder] = await describeComponent(pipeline.autoencoder);
   }
+  if (pipeline.textEncoder) components.text_encoder = await describeComponent(pipeline.textEncoder);
   const sum = (key: 'parameters' | 'bytes') =>
     Object.values(components).reduce((total, { weights }) => total + weights[key], 0);
   return {

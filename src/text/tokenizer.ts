@@ -61,6 +61,19 @@ export class ClipTokenizer {
       );
   }
 
+  /** The largest id that a text can have. */
+  get largestId(): number {
+    const { vocab, added } = this.data;
+    let largest = 0;
+    for (const id of vocab.values()) largest = Math.max(largest, id);
+    return added.reduce((most, { id }) => Math.max(most, id), largest);
+  }
+
+  /** How many tokens of a text there is room for. */
+  get room(): number {
+    return this.data.maxLength - 2;
+  }
+
   /** Ids of a text alone: nothing before or after it, however long. */
   tokens(text: string): number[] {
     const raw = this.data.added.filter((token) => !token.normalized);
@@ -90,7 +103,7 @@ export class ClipTokenizer {
   encode(text: string): Int32Array {
     const { bos, eos, pad, maxLength } = this.data;
     const ids = new Int32Array(maxLength).fill(pad);
-    const kept = this.tokens(text).slice(0, maxLength - 2);
+    const kept = this.tokens(text).slice(0, this.room);
     ids.set([bos, ...kept, eos]);
     return ids;
   }

@@ -15,5 +15,12 @@ export {
   type UNet2DConditionInput,
 } from './condition-config.js';
 export { parseUNet2DConfig, UNET2D_CLASS_NAME, type UNet2DConfig, type UNet2DConfigInput } from './config.js';
+export {
+  openUNet,
+  type UNetInputs,
+  type UNetNetwork,
+  unet2dConditionNetwork,
+  unet2dNetwork,
+} from './network.js';
 export { type ClassLabels, checkTimesteps, isClassConditional, unet2d, unet2dSpecs } from './unet2d.js';
 export { unet2dCondition, unet2dConditionSpecs } from './unet2d-condition.js';
