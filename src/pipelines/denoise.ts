@@ -80,7 +80,8 @@ export class Denoiser {
     }
     if (this.prompts) {
       const texts = guided ? [prompt, negativePrompt] : [prompt];
-      const told = await Promise.all(texts.map((text) => this.prompts!.encode(text)));
+      const told: Float32Array[] = [];
+      for (const text of texts) told.push(await this.prompts.encode(text));
       const data = joined(told);
       inputs.context = { data, shape: [rows, ...this.prompts.shape], dtype: 'float32' };
     }

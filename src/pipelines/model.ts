@@ -116,7 +116,11 @@ export async function loadModel(nameOrDir: string): Promise<LoadedModel> {
     text,
     paints,
     autoencoder,
-    scheduler: { ...pipeline.scheduler.config, _class_name: pipeline.scheduler.className },
+    scheduler: {
+      ...pipeline.scheduler.config,
+      ...(text && TEXT_SCHEDULE),
+      _class_name: pipeline.scheduler.className,
+    },
     ...labels,
     defaults: defaultsOf(pipeline.sumi, text ? TEXT_GUIDANCE : 1),
   };
@@ -183,6 +187,12 @@ function labelsOf(
   }
   return { labels, nullLabel };
 }
+
+/**
+ * What diffusers' pipelines of this kind set, whatever the scheduler's config says: the first releases' configs had it
+ * wrong, or left it to another class's default.
+ */
+const TEXT_SCHEDULE = { clip_sample: false, steps_offset: 1 } as const;
 
 /** Weight of guidance of models that draw from texts, as in diffusers. */
 const TEXT_GUIDANCE = 7.5;
