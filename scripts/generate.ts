@@ -1,13 +1,16 @@
 /** `sumi generate`: options here, the work in scripts/cli/generate.ts. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import { engineOptions, outputOptions, samplingOptions } from './cli/options.js';
+import type { PromptArgs } from './cli/prompt.js';
 
-export interface GenerateArgs {
+export interface GenerateArgs extends PromptArgs {
   model: string;
   out: string;
   count: number;
   seed: number;
   size?: number;
+  height?: number;
+  width?: number;
   grid: boolean;
   animate?: string;
   steps?: number;
@@ -36,6 +39,8 @@ export const generate: CommandModule<object, GenerateArgs> = {
       .option('count', { type: 'number', default: 1, describe: 'How many pictures; picture i uses seed + i' })
       .option('seed', { type: 'number', default: 0, describe: 'The same seed draws the same picture' })
       .option('size', { type: 'number', describe: 'Side in pixels (default: as the model was trained)' })
+      .option('height', { type: 'number', describe: 'In pixels, of pictures that are not square' })
+      .option('width', { type: 'number', describe: 'In pixels, of pictures that are not square' })
       .option('grid', {
         type: 'boolean',
         default: false,
@@ -51,9 +56,10 @@ export const generate: CommandModule<object, GenerateArgs> = {
       })
       .example('sumi generate --out cat.png', 'one picture by the shipped model')
       .example('sumi generate --count 16 --grid --out pictures', 'sixteen, and a sheet of them')
+      .example('sumi generate --model run/model --label cats --out cats', 'by a model of your own')
       .example(
-        'sumi generate --model run/model --label cats --out cats',
-        'by a model of your own',
+        'sumi generate --model stable-diffusion-v1-5 --prompt "a red kite" --out kite.png',
+        'from a text, by a model of a folder',
       ) as unknown as Argv<GenerateArgs>,
   handler: async (argv: ArgumentsCamelCase<GenerateArgs>) => {
     const { runGenerate } = await import('./cli/generate.js');

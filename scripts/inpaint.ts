@@ -5,14 +5,12 @@ import { type DrawingArgs, engineOptions, outputOptions, samplingOptions } from 
 export interface InpaintArgs extends DrawingArgs {
   image: string;
   mask: string;
-  method: 'replace' | 'repaint';
+  method?: 'replace' | 'repaint';
   'jump-length': number;
   jumps: number;
   area: 'auto' | 'mask' | 'whole';
   feather?: number;
   'invert-mask': boolean;
-  eta: number;
-  guidance: number;
 }
 
 export const inpaint: CommandModule<object, InpaintArgs> = {
@@ -34,18 +32,21 @@ export const inpaint: CommandModule<object, InpaintArgs> = {
       .option('method', {
         type: 'string',
         choices: ['replace', 'repaint'] as const,
-        default: 'repaint' as const,
-        describe: 'repaint goes back and forth for a better fit; replace is quicker',
+        describe:
+          'repaint (default) goes back and forth for a better fit; replace is quicker. A model that was trained to fill in has its own way',
       })
-      .option('eta', { type: 'number', default: 1, describe: 'DDIM’s noise, 0 to 1' })
+      .option('eta', {
+        type: 'number',
+        describe: 'DDIM’s noise, 0 to 1 (default: 1, or 0 where the model was trained to fill in)',
+      })
       .option('label', {
         type: 'string',
         describe: 'What the picture is, by name or number: worth giving (default: the model goes without)',
       })
       .option('guidance', {
         type: 'number',
-        default: 1,
-        describe: 'Pull towards the label; 1 is none: what is kept pulls already',
+        describe:
+          'Pull towards the label or the prompt (default: 1, none, for a label, since what is kept pulls already; the model’s for a prompt)',
       })
       .option('jump-length', {
         type: 'number',

@@ -54,6 +54,13 @@ export * from './pipelines/index.js';
 export { Random } from './random.js';
 export * from './schedulers/index.js';
 export {
+  ClipTokenizer,
+  clipText,
+  clipTextSpecs,
+  parseClipTextConfig,
+  readClipTokenizer,
+} from './text/index.js';
+export {
   parseTrainConfig,
   presetConfig,
   presets,
@@ -69,9 +76,14 @@ export {
 export {
   classicUNet,
   classicUNetSpecs,
+  openUNet,
   parseClassicUNetConfig,
+  parseUNet2DConditionConfig,
   parseUNet2DConfig,
+  type UNetNetwork,
   unet2d,
+  unet2dCondition,
+  unet2dConditionSpecs,
   unet2dSpecs,
 } from './unet/index.js';
 

@@ -20,7 +20,7 @@ import { Compiled, type TensorFunction } from '../../src/engine/compile.js';
 import type { ParamSpec, Params } from '../../src/engine/params.js';
 import type { Feed } from '../../src/engine/session.js';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor4D, tf } from '../../src/engine/tf.js';
-import { asConstants } from '../../src/pipelines/denoise.js';
+import { asConstants } from '../../src/pipelines/constants.js';
 import { DiffusionPipeline } from '../../src/pipelines/index.js';
 import { freshVectors, type LossFunction, TrainStep } from '../../src/training/step.js';
 import {

@@ -14,6 +14,7 @@ import { interruptible } from './interrupt.js';
 import type { DrawingArgs } from './options.js';
 import { outputsOf, prepareFiles } from './outputs.js';
 import { type Progress, startProgress } from './progress.js';
+import { promptFacts, promptOptions } from './prompt.js';
 import { note, print, printJson } from './report.js';
 import { version } from './version.js';
 
@@ -29,7 +30,9 @@ export interface DrawingOptions extends SamplingOptions {
 export interface Drawing<Picture extends GeneratedPicture> {
   readonly argv: DrawingArgs;
   /** Of the method, for the recipe in each picture and the report. */
-  readonly facts: Record<string, string | number>;
+  readonly facts: (pipeline: DiffusionPipeline) => Record<string, string | number>;
+  /** Where the command's defaults are not those of `generate`. */
+  readonly defaults?: (pipeline: DiffusionPipeline) => Pick<SamplingOptions, 'eta' | 'guidanceScale'>;
   /** Only for the report. */
   readonly reported?: Record<string, string | number>;
   readonly draw: (
@@ -60,17 +63,21 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
   const engine = argv.engine as Engine;
   const pipeline = await DiffusionPipeline.fromPretrained(argv.model, { engine, threads: argv.threads });
   try {
-    const { count, seed, steps, eta } = argv;
+    const { count, seed, steps } = argv;
     const label = labelsOf(argv.label, pipeline.labels);
-    const sampling = { steps, scheduler: argv.scheduler, eta, guidanceScale: argv.guidance };
+    const defaults = drawing.defaults?.(pipeline);
+    const eta = argv.eta ?? defaults?.eta;
+    const guidanceScale = argv.guidance ?? defaults?.guidanceScale;
+    const sampling = { steps, scheduler: argv.scheduler, eta, guidanceScale, ...promptOptions(argv) };
     const plan = pipeline.plan({ ...sampling, count, seed, label });
     const scheduler = pipeline.scheduler(sampling);
     const common = {
       model: argv.model,
       engine,
       scheduler: String(scheduler.toConfig()._class_name),
-      ...facts,
+      ...facts(pipeline),
       steps: stepStarts(scheduler).length,
+      ...promptFacts(pipeline, argv),
     };
     await prepareFiles(plan.map((_, i) => outputs.file(i)));
     const images: { path: string; seed: number; label: string | null }[] = [];

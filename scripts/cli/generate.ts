@@ -15,6 +15,7 @@ import { Animation, checkAnimationFile } from './animation.js';
 import { interruptible } from './interrupt.js';
 import { type Outputs, outputsOf, prepareFiles } from './outputs.js';
 import { startProgress } from './progress.js';
+import { promptFacts, promptOptions } from './prompt.js';
 import { note, print, printJson } from './report.js';
 import { version } from './version.js';
 
@@ -23,11 +24,16 @@ export { outputsOf };
 /** What can be told to be wrong before the model is read. */
 function check(argv: GenerateArgs): void {
   requireEngine(argv.engine as Engine);
-  for (const name of ['count', 'steps', 'size', 'threads', 'batch'] as const) {
+  for (const name of ['count', 'steps', 'size', 'height', 'width', 'threads', 'batch'] as const) {
     const value = argv[name];
     if (value !== undefined && !(Number.isInteger(value) && value > 0)) {
       throw new InputError(`${value} is not possible — --${name} — give a whole number from 1`);
     }
+  }
+  if (argv.size !== undefined && (argv.height !== undefined || argv.width !== undefined)) {
+    throw new InputError(
+      'a size beside a height or a width — --size — give one side of a square, or the two',
+    );
   }
   checkSeed(argv.seed);
   if (argv.animate !== undefined) checkAnimationFile(argv.animate);
@@ -92,6 +98,11 @@ function zoomFor(width: number): number {
   return Math.max(1, Math.floor(128 / width));
 }
 
+/** The size asked for; a side that is not is the model's. */
+function pictureSize({ size, height, width }: GenerateArgs, { pictureSize: [h, w] }: DiffusionPipeline) {
+  return height === undefined && width === undefined ? size : ([height ?? h, width ?? w] as const);
+}
+
 export async function runGenerate(argv: GenerateArgs): Promise<void> {
   check(argv);
   const outputs = outputsOf(argv);
@@ -107,8 +118,10 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       scheduler: argv.scheduler,
       eta: argv.eta,
       guidanceScale: argv.guidance,
-      size: argv.size,
+      size: pictureSize(argv, pipeline),
+      ...promptOptions(argv),
     };
+    pipeline.requireWhole();
     const plan = pipeline.plan(options);
     const scheduler = pipeline.scheduler(options);
     const calls = scheduler.timesteps.length;
@@ -117,6 +130,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       engine,
       scheduler: String(scheduler.toConfig()._class_name),
       steps: stepStarts(scheduler).length,
+      ...promptFacts(pipeline, argv),
     };
     await prepareFiles([
       ...plan.map((_, i) => outputs.file(i)),

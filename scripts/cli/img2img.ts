@@ -11,7 +11,7 @@ export async function runImg2Img(argv: Img2ImgArgs): Promise<void> {
   await decodeRgb(argv.image);
   await runDrawing<GeneratedPicture>({
     argv,
-    facts: { strength },
+    facts: () => ({ strength }),
     draw: async (pipeline, options, onPicture) => {
       const [height, width] = pipeline.pictureSize;
       const image = await decodeRgb(argv.image, { size: { width, height } });

@@ -2,7 +2,12 @@
 import { InputError } from '../../src/errors.js';
 import { decodeWithAlpha, writePngWithAlpha } from '../../src/image/alpha.js';
 import { maskStatistics, readMask } from '../../src/image/index.js';
-import { type InpaintedPicture, inpaint } from '../../src/pipelines/index.js';
+import {
+  type InpaintedPicture,
+  inpaint,
+  inpaintDefaults,
+  inpaintDefaultsOf,
+} from '../../src/pipelines/index.js';
 import type { InpaintArgs } from '../inpaint.js';
 import { checkDrawingArgs, runDrawing } from './drawing.js';
 import { warn } from './report.js';
@@ -34,14 +39,20 @@ async function readPaintMask(file: string, size: { width: number; height: number
 
 export async function runInpaint(argv: InpaintArgs): Promise<void> {
   checkDrawingArgs(argv);
-  const { method, area, jumps } = argv;
+  const { method, area, jumps, 'jump-length': jumpLength } = argv;
   const image = await decodeWithAlpha(argv.image);
   const size = { width: image.width, height: image.height };
   const mask = await readPaintMask(argv.mask, size, argv['invert-mask']);
   const painted = Math.round(mask.painted * 1e4) / 1e4;
   await runDrawing<InpaintedPicture>({
     argv,
-    facts: { method, ...(method === 'repaint' ? { jumpLength: argv['jump-length'], jumps } : {}) },
+    facts: ({ model }) => {
+      // A network that was trained to fill in has a way of its own.
+      if (model.paints) return {};
+      const used = method ?? inpaintDefaults.method;
+      return { method: used, ...(used === 'repaint' ? { jumpLength, jumps } : {}) };
+    },
+    defaults: inpaintDefaultsOf,
     reported: { painted },
     draw: (pipeline, options, onPicture) =>
       inpaint(pipeline, {
@@ -49,7 +60,7 @@ export async function runInpaint(argv: InpaintArgs): Promise<void> {
         image,
         mask,
         method,
-        jumpLength: argv['jump-length'],
+        jumpLength,
         jumps,
         area,
         feather: argv.feather,

@@ -57,8 +57,9 @@ function summary({ tensors, parameters, dtypes, bytes: size }: WeightsSummary): 
 }
 
 function checkpointLines(checkpoint: CheckpointDescription): string[] {
-  const { path, className, components, scheduler, otherComponents, sumi } = checkpoint;
+  const { path, className, components, scheduler, tokenizer, otherComponents, sumi } = checkpoint;
   const parts = Object.entries(components).map(([name, c]) => [name, c.className, summary(c.weights)]);
+  if (tokenizer) parts.push(['tokenizer', tokenizer.className, '']);
   parts.push(['scheduler', scheduler?.className ?? 'none', '']);
   const lines = [oneLine(`${path}: ${className ?? 'a UNet by itself'}`), ...columns(parts)];
   if (otherComponents.length > 0) lines.push(oneLine(`  not used by Sumi: ${otherComponents.join(', ')}`));

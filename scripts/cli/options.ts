@@ -1,6 +1,7 @@
 /** Options that several commands share, under one name and one description. */
 import type { Argv } from 'yargs';
 import { SCHEDULER_NAMES } from '../../src/schedulers/names.js';
+import type { PromptArgs } from './prompt.js';
 
 /** --json and --quiet. */
 export function outputOptions<T>(yargs: Argv<T>) {
@@ -39,14 +40,22 @@ export function samplingOptions<T>(yargs: Argv<T>) {
       type: 'string',
       describe: 'Label by name or number; several with commas between are taken in turn',
     })
+    .option('prompt', {
+      type: 'string',
+      describe: 'What the picture shows, for a model that draws from texts',
+    })
+    .option('negative', {
+      type: 'string',
+      describe: 'What it is not to show: a text that guidance leads away from',
+    })
     .option('guidance', {
       type: 'number',
-      describe: 'Pull towards the label; 1 is none (default: the model’s)',
+      describe: 'Pull towards the label or the prompt; 1 is none (default: the model’s)',
     });
 }
 
 /** What the commands have in common that change a given picture. */
-export interface DrawingArgs {
+export interface DrawingArgs extends PromptArgs {
   model: string;
   out: string;
   count: number;

@@ -42,6 +42,7 @@ function parts(config: CoderConfig, half: 'encoder' | 'decoder') {
       ...(spatial ? { tembChannels: config.latent_channels, timeScaleShift: 'spatial' } : {}),
     });
   const attentionOf = (name: string, channels: number): AttentionPlan => ({
+    kind: 'self',
     name,
     channels,
     headDim: channels,

@@ -45,6 +45,8 @@ export interface CheckpointDescription {
   readonly bytes: number;
   readonly components: Readonly<Record<string, ComponentDescription>>;
   readonly scheduler: { readonly className: string; readonly config: JsonObject } | null;
+  /** Of a model that draws from texts. */
+  readonly tokenizer: { readonly className: string } | null;
   /** Components of the pipeline that Sumi does not use. */
   readonly otherComponents: readonly string[];
   /** Content of sumi.json: labels, recipe and the like. */
@@ -105,6 +107,13 @@ async function describeComponent({
   return { className, config, weights: { path, tensors, parameters, dtypes, bytes } };
 }
 
+async function describeTokenizer(dir: string): Promise<{ className: string }> {
+  const path = join(dir, 'tokenizer_config.json');
+  const config = (await isFile(path)) ? await readJsonObject(path) : {};
+  const { tokenizer_class: named } = config;
+  return { className: typeof named === 'string' ? named : 'CLIPTokenizer' };
+}
+
 /**
  * Describes a checkpoint folder; takes what `readPipelineDir` takes.
  * @throws InputError when it is none, or a part of it is missing or damaged
@@ -115,6 +124,7 @@ export async function describeCheckpoint(path: string): Promise<CheckpointDescri
   if (pipeline.autoencoder) {
     components[pipeline.autoencoder.folder] = await describeComponent(pipeline.autoencoder);
   }
+  if (pipeline.textEncoder) components.text_encoder = await describeComponent(pipeline.textEncoder);
   const sum = (key: 'parameters' | 'bytes') =>
     Object.values(components).reduce((total, { weights }) => total + weights[key], 0);
   return {
@@ -125,6 +135,7 @@ export async function describeCheckpoint(path: string): Promise<CheckpointDescri
     bytes: sum('bytes'),
     components,
     scheduler: pipeline.scheduler,
+    tokenizer: pipeline.tokenizer === null ? null : await describeTokenizer(pipeline.tokenizer),
     otherComponents: pipeline.otherComponents,
     sumi: pipeline.sumi,
   };

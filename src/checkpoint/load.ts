@@ -74,6 +74,7 @@ function isFiniteArray(values: Float32Array): boolean {
 /**
  * Loads a model's weights into one flat vector.
  * @param specs the model's parameters in order
+ * @param nameOf the spec's name of a stored tensor; null for a tensor that is none of the model's
  * @param files a `.safetensors` file, a `.safetensors.index.json`, or several that together hold the model
  * @returns float32, length `countParams(specs)`, in the order of `specs`
  * @throws InputError naming missing, extra and misshapen tensors, or those that hold NaN or infinity (three of
@@ -82,6 +83,7 @@ function isFiniteArray(values: Float32Array): boolean {
 export async function loadParams(
   specs: readonly ParamSpec[],
   files: string | readonly string[],
+  nameOf: (stored: string) => string | null = currentName,
 ): Promise<Float32Array> {
   const paths = typeof files === 'string' ? [files] : files;
   const readers: WeightsReader[] = [];
@@ -90,7 +92,10 @@ export async function loadParams(
     for (const path of paths) {
       const reader = await openSafetensors(path);
       readers.push(reader);
-      for (const stored of reader.tensors.keys()) sources.set(currentName(stored), { reader, stored });
+      for (const stored of reader.tensors.keys()) {
+        const name = nameOf(stored);
+        if (name !== null) sources.set(name, { reader, stored });
+      }
     }
     const where = paths.join(', ');
     checkFit(specs, sources, where);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { isDirectory, isFile, settledDirectory } from '../files/index.js';
 import { type JsonObject, readJsonObject } from './json.js';
-import { findWeights } from './weights.js';
+import { findWeights, TRANSFORMERS_STEM } from './weights.js';
 
 export interface SchedulerComponent {
   /** Class in diffusers, e.g. `DDIMScheduler`. */
@@ -34,13 +34,17 @@ export interface PipelineDir {
   /** Null when the directory holds a UNet alone. */
   readonly scheduler: SchedulerComponent | null;
   readonly autoencoder: (ModelComponent & { readonly folder: AutoencoderFolder }) | null;
-  /** Components of model_index.json that Sumi has no use for, e.g. `text_encoder`. */
+  /** What turns a prompt into what the UNet looks at; null when there is none. */
+  readonly textEncoder: ModelComponent | null;
+  /** The folder of its tokenizer. */
+  readonly tokenizer: string | null;
+  /** Components of model_index.json that Sumi has no use for, e.g. `safety_checker`. */
   readonly otherComponents: readonly string[];
   /** Content of sumi.json; empty when there is none. */
   readonly sumi: JsonObject;
 }
 
-const known = ['unet', 'scheduler', 'vae', 'vqvae'];
+const known = ['unet', 'scheduler', 'vae', 'vqvae', 'text_encoder', 'tokenizer'];
 
 /**
  * Reads a checkpoint's configs and finds its weights, without reading them. Takes a pipeline directory, a run
@@ -82,7 +86,7 @@ async function readIndexed(dir: string): Promise<PipelineDir> {
   );
   if (!present.includes('unet')) {
     throw new InputError(
-      `${className} has no unet (it has ${present.join(', ') || 'no components'}) — ${path} — use a pipeline of a UNet2DModel`,
+      `${className} has no unet (it has ${present.join(', ') || 'no components'}) — ${path} — use a pipeline of a UNet`,
     );
   }
   const others = present.filter((name) => !known.includes(name));
@@ -100,6 +104,8 @@ async function assemble(
     unet: await readModel(join(dir, 'unet'), 'UNet2DModel'),
     scheduler: await readScheduler(dir),
     autoencoder: await readAutoencoder(dir),
+    textEncoder: await readTextEncoder(dir),
+    tokenizer: (await isDirectory(join(dir, 'tokenizer'))) ? join(dir, 'tokenizer') : null,
     otherComponents,
     sumi: await readSumi(dir),
   };
@@ -123,6 +129,8 @@ async function readBareUnet(dir: string): Promise<PipelineDir> {
     unet: { className: config._class_name, config, weights: await findWeights(dir) },
     scheduler: null,
     autoencoder: null,
+    textEncoder: null,
+    tokenizer: null,
     otherComponents: [],
     sumi: await readSumi(dir),
   };
@@ -151,6 +159,16 @@ async function readAutoencoder(dir: string): Promise<PipelineDir['autoencoder']>
     }
   }
   return null;
+}
+
+/** transformers names the class in `architectures`. */
+async function readTextEncoder(dir: string): Promise<ModelComponent | null> {
+  const folder = join(dir, 'text_encoder');
+  if (!(await isFile(join(folder, 'config.json')))) return null;
+  const config = await readJsonObject(join(folder, 'config.json'));
+  const [named] = Array.isArray(config.architectures) ? config.architectures : [];
+  const className = typeof named === 'string' ? named : 'CLIPTextModel';
+  return { className, config, weights: await findWeights(folder, TRANSFORMERS_STEM) };
 }
 
 async function readSumi(dir: string): Promise<JsonObject> {

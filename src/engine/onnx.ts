@@ -58,7 +58,8 @@ export const OPSET = 18;
 const schema = `
 syntax = "proto3";
 message StringString { string key = 1; string value = 2; }
-message Tensor { repeated int64 dims = 1; int32 data_type = 2; string name = 8; bytes raw_data = 9; }
+message Tensor { repeated int64 dims = 1; int32 data_type = 2; string name = 8; bytes raw_data = 9;
+  repeated StringString external_data = 13; int32 data_location = 14; }
 message Attribute { string name = 1; float f = 2; int64 i = 3; bytes s = 4; Tensor t = 5; repeated float floats = 7;
   repeated int64 ints = 8; int32 type = 20; }
 message Dimension { oneof value { int64 dim_value = 1; string dim_param = 2; } }
@@ -92,8 +93,44 @@ function valueInfo({ name, shape, type }: ValueInfo): Record<string, unknown> {
   return { name, type: { tensorType: { elemType: ElementType[type], shape: { dim } } } };
 }
 
-/** Encodes a model as the bytes of an .onnx file. */
-export function encodeModel(model: OnnxModel): Uint8Array {
+/** Arrays that a model's bytes only name; ONNX Runtime gets them beside it. */
+export interface ExternalData {
+  readonly path: string;
+  readonly data: Uint8Array;
+}
+
+export interface EncodedModel {
+  /** The bytes of an .onnx file. */
+  readonly bytes: Uint8Array;
+  readonly external: readonly ExternalData[];
+}
+
+/** Models are messages of at most 2 GiB, and encoding copies them: weights beyond half of that stay outside. */
+const LARGEST = 2 ** 30;
+
+/** Arrays up to this many bytes are always inside: ONNX Runtime reads shapes while it loads the graph. */
+const SMALL = 2 ** 10;
+
+const bytesOf = ({ data }: Initializer) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
+/**
+ * Encodes a model.
+ * @param largest how many bytes of weights may be within it; of a model with more, all but the small are external
+ */
+export function encodeModel(model: OnnxModel, largest = LARGEST): EncodedModel {
+  const total = model.initializers.reduce((sum, { data }) => sum + data.byteLength, 0);
+  const isExternal = ({ data }: Initializer) => total > largest && data.byteLength > SMALL;
+  const stored = (t: Initializer) =>
+    isExternal(t)
+      ? {
+          dataLocation: 1,
+          externalData: [
+            { key: 'location', value: t.name },
+            { key: 'offset', value: '0' },
+            { key: 'length', value: String(t.data.byteLength) },
+          ],
+        }
+      : { rawData: bytesOf(t) };
   modelType ??= protobuf.parse(schema).root.lookupType('Model');
   const message = {
     irVersion: 8,
@@ -117,11 +154,14 @@ export function encodeModel(model: OnnxModel): Uint8Array {
         dims: t.shape,
         dataType: ElementType[t.type],
         name: t.name,
-        rawData: new Uint8Array(t.data.buffer, t.data.byteOffset, t.data.byteLength),
+        ...stored(t),
       })),
       input: model.inputs.map(valueInfo),
       output: model.outputs.map(valueInfo),
     },
   };
-  return modelType.encode(message as never).finish();
+  return {
+    bytes: modelType.encode(message as never).finish(),
+    external: model.initializers.filter(isExternal).map((t) => ({ path: t.name, data: bytesOf(t) })),
+  };
 }

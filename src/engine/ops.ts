@@ -12,6 +12,7 @@ export const TRACE_BACKEND = 'sumi-trace';
 /** Kernels that only the tracer knows. */
 export const fused = {
   groupNorm: 'SumiGroupNorm',
+  layerNorm: 'SumiLayerNorm',
   silu: 'SumiSilu',
   upsample2x: 'SumiUpsample2x',
   sumPool2x: 'SumiSumPool2x',
@@ -173,6 +174,42 @@ export function groupNorm<T extends Tensor>(
   return op(x, gamma, beta) as T;
 }
 
+/**
+ * Layer normalization over the last axis (Ba, Kiros & Hinton 2016).
+ * @param x [..., C]
+ * @param gamma [C]
+ * @param beta [C]
+ */
+export function layerNorm<T extends Tensor>(x: T, gamma: Tensor1D, beta: Tensor1D, eps: number): T {
+  const c = x.shape[x.shape.length - 1];
+  const mean = (t: Tensor) => tf.mean(t, -1, true);
+  /** The normalized input, and one over the standard deviation of each row. */
+  const normalize = (a: Tensor) => {
+    const centred = tf.sub(a, mean(a));
+    const rstd = tf.rsqrt(tf.add(mean(tf.square(centred)), eps));
+    return { normal: tf.mul(centred, rstd), rstd };
+  };
+  const op = tf.customGrad((input, scale, shift, save) => {
+    const [a, g, b] = [input, scale, shift] as Tensor[];
+    (save as (t: Tensor[]) => void)([a, g]);
+    return {
+      value: tracing()
+        ? run<Tensor>(fused.layerNorm, { x: a, gamma: g, beta: b }, { eps })
+        : tf.add(tf.mul(normalize(a).normal, g), b),
+      gradFunc: (dy: Tensor, saved: Tensor[]) => {
+        const { normal, rstd } = normalize(saved[0]);
+        const weighted = tf.mul(dy, saved[1]);
+        // dx = σ⁻¹·(γ·dy - mean(γ·dy) - x̂·mean(γ·dy·x̂))
+        const slope = mean(tf.mul(weighted, normal));
+        const dx = tf.mul(tf.sub(tf.sub(weighted, mean(weighted)), tf.mul(normal, slope)), rstd);
+        const perChannel = (t: Tensor) => tf.sum(tf.reshape(t, [-1, c]), 0);
+        return [dx, perChannel(tf.mul(dy, normal)), perChannel(dy)];
+      },
+    };
+  });
+  return op(x, gamma, beta) as T;
+}
+
 function repeat2x(x: Tensor4D): Tensor4D {
   const [n, h, w, c] = x.shape;
   if (tracing()) return run(fused.upsample2x, { x }, {});
@@ -211,13 +248,20 @@ export function avgPool2x(x: Tensor4D): Tensor4D {
 }
 
 /**
- * Scaled dot-product attention, softmax(q·kᵀ·scale)·v (Vaswani et al. 2017, eq. 1).
+ * Scaled dot-product attention, softmax(q·kᵀ·scale + mask)·v (Vaswani et al. 2017, eq. 1).
  * @param q [B, T, D] (heads folded into the batch)
  * @param k [B, S, D]
  * @param v [B, S, E]
+ * @param mask [T, S], far below 0 where a query must not look; null: it looks everywhere
  * @returns [B, T, E]
  */
-export function attention(q: Tensor3D, k: Tensor3D, v: Tensor3D, scale: number): Tensor3D {
+export function attention(
+  q: Tensor3D,
+  k: Tensor3D,
+  v: Tensor3D,
+  scale: number,
+  mask: Tensor2D | null = null,
+): Tensor3D {
   const scores = tf.mul(tf.matMul(q, k, false, true), scale);
-  return tf.matMul(tf.softmax(scores), v) as Tensor3D;
+  return tf.matMul(tf.softmax(mask ? tf.add(scores, mask) : scores), v) as Tensor3D;
 }

@@ -2,6 +2,7 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { InputError } from '../errors.js';
 import type { DType, TypedArray } from './graph.js';
+import type { EncodedModel } from './onnx.js';
 
 /** ONNX Runtime's execution providers that Sumi asks for. */
 export type Provider = 'cpu' | 'webgpu' | 'cuda';
@@ -41,7 +42,7 @@ export class Session {
     private readonly inner: InferenceSession,
   ) {}
 
-  static async create(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
+  static async create({ bytes, external }: EncodedModel, options: SessionOptions = {}): Promise<Session> {
     const ort = await loadOrt();
     const provider = options.provider ?? 'cpu';
     const settings: InferenceSession.SessionOptions = {
@@ -50,11 +51,12 @@ export class Session {
       logSeverityLevel: 3,
       // It folds a Pad into the pooling after it even where the pad is as large as the kernel, which pooling refuses.
       extra: { optimization: { disable_specified_optimizers: 'Pad_Fusion' } },
+      ...(external.length > 0 ? { externalData: external } : {}),
       ...(options.threads ? { intraOpNumThreads: options.threads } : {}),
       ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
     };
     try {
-      return new Session(ort, await ort.InferenceSession.create(model, settings));
+      return new Session(ort, await ort.InferenceSession.create(bytes, settings));
     } catch (error) {
       throw provider === 'cpu' ? error : providerError(provider, error as Error);
     }

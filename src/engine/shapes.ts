@@ -193,6 +193,7 @@ const table: Record<string, Infer> = {
   }),
   [fused.silu]: same,
   [fused.groupNorm]: same,
+  [fused.layerNorm]: same,
   [fused.upsample2x]: ([{ shape: s, dtype }]) => ({ shape: [s[0], s[1] * 2, s[2] * 2, s[3]], dtype }),
   [fused.sumPool2x]: ([{ shape: s, dtype }]) => ({ shape: [s[0], s[1] / 2, s[2] / 2, s[3]], dtype }),
 };

@@ -6,9 +6,9 @@ import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
 import { Random } from '../random.js';
 import { type Scheduler, schedulerFromConfig } from '../schedulers/index.js';
-import { checkTimesteps, unet2dSpecs } from '../unet/index.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
 import { Codec, type LoadedModel, loadModel } from './model.js';
+import { PromptEncoder } from './text.js';
 
 export interface PipelineOptions {
   /** Default 'onnx'. */
@@ -16,7 +16,15 @@ export interface PipelineOptions {
   readonly threads?: number;
 }
 
-export interface SamplingOptions {
+/** What a model that draws from texts is to draw. */
+export interface PromptOptions {
+  /** What the picture shows. */
+  readonly prompt?: string;
+  /** What it is not to show: guidance leads away from it. Default "", anything. */
+  readonly negativePrompt?: string;
+}
+
+export interface SamplingOptions extends PromptOptions {
   /** Denoising steps; default the model's own. */
   readonly steps?: number;
   /** Short or class name of another scheduler with the model's noise schedule. */
@@ -76,13 +84,15 @@ const MAX_SEED = 2 ** 52;
 export class DiffusionPipeline {
   readonly denoiser: Denoiser;
   readonly codec: Codec;
+  private readonly prompts: PromptEncoder | null;
 
   private constructor(
     readonly model: LoadedModel,
     options: PipelineOptions,
   ) {
     const compile = { engine: options.engine, threads: options.threads };
-    this.denoiser = new Denoiser(model.unet, unet2dSpecs(model.unet), model.unetParams, compile);
+    this.prompts = model.text && new PromptEncoder(model.text, compile);
+    this.denoiser = new Denoiser(model.network, model.unetParams, compile, this.prompts);
     this.codec = new Codec(model, compile);
   }
 
@@ -101,7 +111,7 @@ export class DiffusionPipeline {
 
   /** Height and width of the pictures that the model was trained on. */
   get pictureSize(): [number, number] {
-    const size = this.model.unet.sample_size ?? 32;
+    const size = this.model.unet.sample_size ?? (this.model.text ? 64 : 32);
     const [h, w] = typeof size === 'number' ? [size, size] : size;
     return [h * this.codec.reduction, w * this.codec.reduction];
   }
@@ -116,7 +126,7 @@ export class DiffusionPipeline {
     const made = schedulerFromConfig(this.model.scheduler, scheduler ?? this.model.defaults.scheduler);
     // A schedule trained with few timesteps has no more of them to visit.
     made.setTimesteps(steps ?? Math.min(this.model.defaults.steps, made.config.num_train_timesteps));
-    checkTimesteps(this.model.unet, made.timesteps, '--scheduler');
+    this.model.network.checkTimesteps(made.timesteps, '--scheduler');
     return made;
   }
 
@@ -144,13 +154,28 @@ export class DiffusionPipeline {
     seed: number,
     label: string | number | undefined,
     guidanceScale?: number,
+    { prompt, negativePrompt }: PromptOptions = {},
   ): Condition & { name: string | null } {
-    const { labels, nullLabel, unet, defaults } = this.model;
-    const scale = guidanceScale ?? (nullLabel === null ? 1 : defaults.guidanceScale);
+    const { labels, nullLabel, unet, defaults, text } = this.model;
+    const guidable = text !== null || nullLabel !== null;
+    const scale = guidanceScale ?? (guidable ? defaults.guidanceScale : 1);
     if (!Number.isFinite(scale) || scale < 0) {
       throw new InputError(
         `guidance of ${scale} is not possible — --guidance — give a number from 0; 1 is none`,
       );
+    }
+    if (text) {
+      if (label !== undefined)
+        throw new InputError(`the model draws from texts, not labels — --label ${label} — use --prompt`);
+      if (prompt === undefined)
+        throw new InputError('no text to draw from — --prompt — say what the picture shows');
+      const told = { prompt, negativePrompt: negativePrompt ?? '' };
+      return { label: null, nullLabel: null, guidanceScale: scale, ...told, name: null };
+    }
+    if (prompt !== undefined || negativePrompt !== undefined) {
+      const option = prompt === undefined ? '--negative' : '--prompt';
+      const remedy = labels.length > 0 ? `use --label: ${labels.join(', ')}` : 'leave it out';
+      throw new InputError(`the model does not draw from texts — ${option} — ${remedy}`);
     }
     if (scale !== 1 && nullLabel === null) {
       throw new InputError(
@@ -168,7 +193,7 @@ export class DiffusionPipeline {
   /** Height and width of the sample for pictures of a size. @throws InputError when the network cannot have it */
   sampleSize(size?: number | readonly [number, number]): [number, number] {
     const [h, w] = size === undefined ? this.pictureSize : typeof size === 'number' ? [size, size] : size;
-    const unit = this.codec.reduction * 2 ** (this.model.unet.block_out_channels.length - 1);
+    const unit = this.codec.reduction * this.model.network.unit;
     if (![h, w].every((side) => Number.isInteger(side) && side > 0 && side % unit === 0)) {
       throw new InputError(
         `pictures of ${h}×${w} are not possible — --size — use multiples of ${unit}; the model was trained on ${this.pictureSize.join('×')}`,
@@ -198,9 +223,17 @@ export class DiffusionPipeline {
     this.scheduler(options);
     return Array.from({ length: count }, (_, i) => {
       const given = labels.length > 0 ? labels[i % labels.length] : undefined;
-      const { name, ...condition } = this.condition(seed + i, given, options.guidanceScale);
+      const { name, ...condition } = this.condition(seed + i, given, options.guidanceScale, options);
       return { seed: seed + i, label: name, condition };
     });
+  }
+
+  /** @throws InputError when the model can only fill in parts of pictures */
+  requireWhole(): void {
+    if (!this.model.paints) return;
+    throw new InputError(
+      `the model only fills in parts of pictures — ${this.model.dir} — use inpaint, or the model that it was made from`,
+    );
   }
 
   /**
@@ -210,6 +243,7 @@ export class DiffusionPipeline {
    * @throws the signal's reason when it aborts; pictures done before were given to `onPicture`
    */
   async generate(options: GenerateOptions = {}): Promise<GeneratedPicture[]> {
+    this.requireWhole();
     const { eta, signal } = options;
     const size = this.sampleSize(options.size);
     const pictures: GeneratedPicture[] = [];
@@ -218,7 +252,7 @@ export class DiffusionPipeline {
       const steps = scheduler.timesteps.length;
       // Each draw has a stream of its own: no draw depends on how many were made before.
       const random = new Random(seed);
-      const length = sizeOf([...size, this.model.unet.in_channels]);
+      const length = sizeOf([...size, this.model.unet.out_channels]);
       const start = random.fork('latents').normal(length);
       for (let k = 0; k < length; k++) start[k] *= scheduler.initNoiseSigma;
       const sample = await denoise({
@@ -250,6 +284,7 @@ export class DiffusionPipeline {
   async dispose(): Promise<void> {
     await this.denoiser.dispose();
     await this.codec.dispose();
+    await this.prompts?.dispose();
   }
 }
 

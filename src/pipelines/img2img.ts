@@ -54,6 +54,7 @@ export async function img2img(
   pipeline: DiffusionPipeline,
   options: Img2ImgOptions,
 ): Promise<GeneratedPicture[]> {
+  pipeline.requireWhole();
   const { image, strength = DEFAULT_STRENGTH, count = 1, seed = 0, eta, signal } = options;
   const [height, width] = pipeline.pictureSize;
   if (image.width !== width || image.height !== height) {
@@ -61,8 +62,8 @@ export async function img2img(
       `the picture is ${image.width}×${image.height} — img2img — bring it to the model's ${width}×${height} first`,
     );
   }
-  const { scheduler: schedulerName, guidanceScale, label } = options;
-  const sampling = { steps: options.steps, scheduler: schedulerName, eta, guidanceScale };
+  const { steps, scheduler: schedulerName, guidanceScale, prompt, negativePrompt, label } = options;
+  const sampling = { steps, scheduler: schedulerName, eta, guidanceScale, prompt, negativePrompt };
   const plan = pipeline.plan({ ...sampling, count, seed, label });
   const planned = pipeline.scheduler(sampling);
   const starts = stepStarts(planned);

@@ -6,6 +6,7 @@ export {
   type GenerateOptions,
   type PipelineOptions,
   type PlannedPicture,
+  type PromptOptions,
   type SamplingOptions,
   type StepProgress,
 } from './diffusion-pipeline.js';
@@ -17,6 +18,7 @@ export {
   type InpaintOptions,
   inpaint,
   inpaintDefaults,
+  inpaintDefaultsOf,
 } from './inpaint.js';
 export { Codec, DEFAULT_MODEL, findModel, type LoadedModel, loadModel, shippedModels } from './model.js';
 export { type PaintOptions, paint } from './paint.js';

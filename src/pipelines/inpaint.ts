@@ -1,17 +1,19 @@
 /**
- * Inpainting with a model that was not trained for it: at every step the kept part is put back, noised to the
- * step's level, so that what is painted fits what is kept.
+ * Inpainting. With a model that was not trained for it, the kept part is put back at every step, noised to the step's
+ * level, so that what is painted fits what is kept; one that was trained for it is shown what is kept.
  */
 import { InputError } from '../errors.js';
 import type { AlphaPicture } from '../image/alpha.js';
 import { toFloat } from '../image/index.js';
 import { Random } from '../random.js';
+import { type Condition, denoise } from './denoise.js';
 import type {
   DiffusionPipeline,
   GeneratedPicture,
   PlannedPicture,
   SamplingOptions,
 } from './diffusion-pipeline.js';
+import { keptChannels } from './fill-in.js';
 import { paint } from './paint.js';
 import { cutMask, feather, type PaintMask, sampleMask } from './paint-mask.js';
 import { cutPicture, INPAINT_AREAS, type InpaintArea, paste, type Region, regionOf } from './region.js';
@@ -25,7 +27,7 @@ export interface InpaintOptions extends SamplingOptions {
   readonly image: AlphaPicture;
   /** Of the image's size: above 0 is painted, values below 1 blend. */
   readonly mask: PaintMask;
-  /** Default 'repaint'. */
+  /** Default 'repaint'. A model that was trained for inpainting has a way of its own, and takes none. */
   readonly method?: InpaintMethod;
   /** RePaint: how many steps are taken back at a time (j of the paper). Default 3. */
   readonly jumpLength?: number;
@@ -33,9 +35,10 @@ export interface InpaintOptions extends SamplingOptions {
   readonly jumps?: number;
   /**
    * DDIM's noise, 0 to 1. Default 1: steps that add noise of their own let what is painted fit what is kept better.
+   * A model that was trained for inpainting has the scheduler's default.
    */
   readonly eta?: number;
-  /** Weight of guidance. Default 1, none: the kept part guides already. */
+  /** Weight of guidance. Default 1, none: the kept part guides already. With a prompt, the model's own. */
   readonly guidanceScale?: number;
   /**
    * What the model sees of a picture larger than its own: all of it, or the surroundings of what is painted. Default
@@ -84,6 +87,15 @@ export const inpaintDefaults = {
   seed: 0,
 } as const satisfies Partial<InpaintOptions>;
 
+/** The defaults of some model: `inpaintDefaults`, but for what texts and training for inpainting change. */
+export function inpaintDefaultsOf({ model }: DiffusionPipeline) {
+  return {
+    ...inpaintDefaults,
+    ...(model.text && { guidanceScale: model.defaults.guidanceScale }),
+    ...(model.paints && { method: undefined, eta: undefined }),
+  };
+}
+
 /** Default of `feather`, in the model's pixels, where what is drawn does not fit to the byte. */
 const FEATHER = 2;
 
@@ -97,26 +109,21 @@ export async function inpaint(
   pipeline: DiffusionPipeline,
   options: InpaintOptions,
 ): Promise<InpaintedPicture[]> {
-  const settings = withDefaults(options);
-  check(settings);
-  const { image, eta, signal, onStep, onPicture } = settings;
+  const settings = withDefaults(pipeline, options);
+  check(pipeline, settings);
+  const { image, onPicture } = settings;
   const plan = planOf(pipeline, settings);
-  const { side, region, radius, weights, known, painted } = await prepare(pipeline, settings);
-  const moves = movesOf(settings, pipeline, painted);
+  const { side, region, radius, seen, picture } = await prepare(pipeline, settings);
+  const weights = feather(settings.mask, radius);
+  const draw = pipeline.model.paints
+    ? await byTraining(pipeline, settings, picture, seen, side)
+    : await byReplacing(pipeline, settings, picture, seen, side, region.side === side);
   const size = pipeline.sampleSize();
   const results: InpaintedPicture[] = [];
   for (const [i, { seed, label, condition }] of plan.entries()) {
-    const sample = await paint({
-      predict: (input, timestep) => pipeline.denoiser.predict(input, size, timestep, condition),
-      scheduler: pipeline.scheduler(settings),
-      known,
-      painted,
-      moves,
-      random: new Random(seed),
-      eta,
-      signal,
-      onMove: (done) => onStep?.(i * moves.length + done, plan.length * moves.length),
-    });
+    const sample = await draw(condition, seed, (done, total) =>
+      settings.onStep?.(i * total + done, plan.length * total),
+    );
     const drawn = await pipeline.codec.decode(sample, size);
     const done = {
       ...(await paste(image, weights, region, drawn, side)),
@@ -131,19 +138,94 @@ export async function inpaint(
   return results;
 }
 
+/** Draws one sample: [h, w, C]. */
+type Draw = (
+  condition: Condition,
+  seed: number,
+  onMove: (done: number, total: number) => void,
+) => Promise<Float32Array>;
+
+/** With a network that was trained for inpainting: it is shown the mask and what is kept. */
+async function byTraining(
+  pipeline: DiffusionPipeline,
+  settings: Settings,
+  picture: Float32Array,
+  seen: Float32Array,
+  side: number,
+): Promise<Draw> {
+  const { denoiser, codec, model } = pipeline;
+  const { eta, signal } = settings;
+  const size = pipeline.sampleSize();
+  const channels = await keptChannels(codec, picture, seen, side);
+  const length = size[0] * size[1] * model.unet.out_channels;
+  return (condition, seed, onMove) => {
+    const scheduler = pipeline.scheduler(settings);
+    const random = new Random(seed);
+    return denoise({
+      denoiser,
+      scheduler,
+      sample: random
+        .fork('latents')
+        .normal(length)
+        .map((x) => x * scheduler.initNoiseSigma),
+      size,
+      condition: { ...condition, channels },
+      eta,
+      noise: (index) => random.fork('variance', index).normal(length),
+      signal,
+      onStep: ({ index }) => onMove(index + 1, scheduler.timesteps.length),
+    });
+  };
+}
+
+/** With any other network: the kept part is put back at every step. */
+async function byReplacing(
+  pipeline: DiffusionPipeline,
+  settings: Settings,
+  picture: Float32Array,
+  seen: Float32Array,
+  side: number,
+  unscaled: boolean,
+): Promise<Draw> {
+  const { denoiser, codec } = pipeline;
+  const { eta, signal } = settings;
+  const size = pipeline.sampleSize();
+  const known = await codec.encode(picture, [side, side]);
+  const channels = known.length / (side / codec.reduction) ** 2;
+  const grow = codec.reduction === 1 && unscaled ? 0 : 1;
+  const painted = sampleMask(seen, side, codec.reduction, channels, grow);
+  const moves = movesOf(settings, pipeline, painted);
+  return (condition, seed, onMove) =>
+    paint({
+      predict: (input, timestep) => denoiser.predict(input, size, timestep, condition),
+      scheduler: pipeline.scheduler(settings),
+      known,
+      painted,
+      moves,
+      random: new Random(seed),
+      eta,
+      signal,
+      onMove: (done) => onMove(done, moves.length),
+    });
+}
+
+/** Defaults filled in; method and eta stay open where a network has its own way. */
 type Settings = InpaintOptions & {
-  readonly [Key in keyof typeof inpaintDefaults]-?: NonNullable<InpaintOptions[Key]>;
+  readonly [Key in Exclude<keyof typeof inpaintDefaults, 'method' | 'eta'>]-?: NonNullable<
+    InpaintOptions[Key]
+  >;
 };
 
 /** An option given as undefined is not given. */
-function withDefaults(options: InpaintOptions): Settings {
+function withDefaults(pipeline: DiffusionPipeline, options: InpaintOptions): Settings {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return { ...inpaintDefaults, ...Object.fromEntries(given) } as Settings;
+  return { ...inpaintDefaultsOf(pipeline), ...Object.fromEntries(given) } as Settings;
 }
 
 function planOf(pipeline: DiffusionPipeline, settings: Settings): PlannedPicture[] {
-  const { count, seed, label, steps, scheduler, eta, guidanceScale } = settings;
-  const plan = pipeline.plan({ count, seed, label, steps, scheduler, eta, guidanceScale });
+  const { count, seed, label, steps, scheduler, eta, guidanceScale, prompt, negativePrompt } = settings;
+  const sampling = { steps, scheduler, eta, guidanceScale, prompt, negativePrompt };
+  const plan = pipeline.plan({ count, seed, label, ...sampling });
   const { nullLabel } = pipeline.model;
   // A label drawn by lot, as `generate` does it, would hardly be that of the picture.
   if (label !== undefined || nullLabel === null) return plan;
@@ -154,7 +236,7 @@ function planOf(pipeline: DiffusionPipeline, settings: Settings): PlannedPicture
   }));
 }
 
-/** What all versions share: what the model sees, and what of it is painted. */
+/** What all versions share: the part of the picture that the model sees, at its size, and what of it is painted. */
 async function prepare(pipeline: DiffusionPipeline, settings: Settings) {
   const { image, mask, area } = settings;
   const { codec } = pipeline;
@@ -170,11 +252,7 @@ async function prepare(pipeline: DiffusionPipeline, settings: Settings) {
   const fade = Math.round(FEATHER * Math.max(1, region.side / side));
   const radius = settings.feather ?? (exact ? 0 : fade);
   const { data } = await cutPicture(image, region, side);
-  const known = await codec.encode(toFloat(data), [side, side]);
-  const channels = known.length / (side / codec.reduction) ** 2;
-  const seen = cutMask(mask, region, side);
-  const painted = sampleMask(seen, side, codec.reduction, channels, exact ? 0 : 1);
-  return { side, region, radius, weights: feather(mask, radius), known, painted };
+  return { side, region, radius, seen: cutMask(mask, region, side), picture: toFloat(data) };
 }
 
 function movesOf(settings: Settings, pipeline: DiffusionPipeline, painted: Uint8Array): Move[] {
@@ -187,7 +265,7 @@ function movesOf(settings: Settings, pipeline: DiffusionPipeline, painted: Uint8
   return free ? plainSchedule(steps) : repaintSchedule(steps, settings.jumpLength, settings.jumps);
 }
 
-function check(settings: Settings): void {
+function check({ model }: DiffusionPipeline, settings: Settings): void {
   const { image, mask, method, area, jumps, jumpLength } = settings;
   if (image.width !== mask.width || image.height !== mask.height) {
     throw new InputError(
@@ -199,7 +277,12 @@ function check(settings: Settings): void {
       'the mask is black everywhere, so nothing is painted — --mask — paint white what is to be drawn anew, or use --invert-mask',
     );
   }
-  requireOneOf('method', method, INPAINT_METHODS);
+  if (method !== undefined) requireOneOf('method', method, INPAINT_METHODS);
+  if (method !== undefined && model.paints) {
+    throw new InputError(
+      `method ${method} is for models that were not trained to fill in, this one was — --method — leave it out`,
+    );
+  }
   requireOneOf('area', area, INPAINT_AREAS);
   for (const [name, value] of Object.entries({ 'jump-length': jumpLength, jumps })) {
     if (!Number.isInteger(value) || value < 1)

@@ -11,8 +11,10 @@ import type { Params } from '../engine/params.js';
 import type { Tensor, Tensor4D } from '../engine/tf.js';
 import { InputError } from '../errors.js';
 import { isDirectory, isFile, settledDirectory } from '../files/index.js';
-import { parseUNet2DConfig, UNET2D_CLASS_NAME, type UNet2DConfig, unet2dSpecs } from '../unet/index.js';
-import { asConstants, requireFinite } from './denoise.js';
+import { openUNet, type UNetNetwork } from '../unet/index.js';
+import { asConstants } from './constants.js';
+import { requireFinite } from './denoise.js';
+import { loadText, type TextModel } from './text.js';
 
 /** The model that `sumi generate` uses when none is named. */
 export const DEFAULT_MODEL = 'characters';
@@ -73,8 +75,13 @@ export interface SamplingDefaults {
 
 export interface LoadedModel {
   readonly dir: string;
-  readonly unet: UNet2DConfig;
+  readonly unet: UNetNetwork['config'];
+  readonly network: UNetNetwork;
   readonly unetParams: Float32Array;
+  /** What prompts go through; null for a model without texts. */
+  readonly text: TextModel | null;
+  /** Whether the UNet was trained to fill in: it sees a mask and the latents of what is kept beside its sample. */
+  readonly paints: boolean;
   readonly autoencoder: { readonly network: AutoencoderNetwork; readonly params: Float32Array } | null;
   readonly scheduler: JsonObject;
   /** Class names, in the order of their indices; empty for a model without classes. */
@@ -84,29 +91,38 @@ export interface LoadedModel {
 }
 
 /**
- * @throws InputError when the checkpoint is no UNet2D pipeline or its weights do not fit
+ * @throws InputError when the checkpoint is none that draws here, or its parts do not fit together
  */
 export async function loadModel(nameOrDir: string): Promise<LoadedModel> {
   const dir = await findModel(nameOrDir);
   const pipeline = await readPipelineDir(dir);
-  requireClass(pipeline.unet.className, UNET2D_CLASS_NAME, dir);
-  const unet = parseUNet2DConfig(pipeline.unet.config, path.join(dir, 'unet'));
+  const network = openUNet(pipeline.unet.className, pipeline.unet.config, path.join(dir, 'unet'));
+  const { config: unet, textChannels } = network;
   if (!pipeline.scheduler) {
     throw new InputError(
       `no scheduler — ${dir} — name the whole pipeline directory, which has scheduler/scheduler_config.json`,
     );
   }
   const labels = labelsOf(pipeline.sumi, unet, dir);
+  const text = textChannels === null ? null : await loadText(pipeline, textChannels);
   const autoencoder = await loadAutoencoder(pipeline);
-  checkChannels(unet, autoencoder?.network ?? null, dir);
+  const paints = text !== null && unet.in_channels === 2 * unet.out_channels + 1;
+  checkChannels(network, paints, autoencoder?.network ?? null, dir);
   return {
     dir,
     unet,
-    unetParams: await loadParams(unet2dSpecs(unet), pipeline.unet.weights),
+    network,
+    unetParams: await loadParams(network.specs, pipeline.unet.weights),
+    text,
+    paints,
     autoencoder,
-    scheduler: { ...pipeline.scheduler.config, _class_name: pipeline.scheduler.className },
+    scheduler: {
+      ...pipeline.scheduler.config,
+      ...(text && TEXT_SCHEDULE),
+      _class_name: pipeline.scheduler.className,
+    },
     ...labels,
-    defaults: defaultsOf(pipeline.sumi),
+    defaults: defaultsOf(pipeline.sumi, text ? TEXT_GUIDANCE : 1),
   };
 }
 
@@ -117,25 +133,25 @@ async function loadAutoencoder({ autoencoder, dir }: PipelineDir): Promise<Loade
   return { network, params: await loadParams(network.specs, weights) };
 }
 
-function requireClass(found: string, wanted: string, dir: string): void {
-  if (found === wanted) return;
-  throw new InputError(`a ${found} is not supported — ${dir} — use a checkpoint with a ${wanted}`);
-}
-
 /** @throws InputError when the networks' channels do not meet, or are no picture's */
-function checkChannels(unet: UNet2DConfig, autoencoder: AutoencoderNetwork | null, dir: string): void {
-  const { in_channels: given, out_channels: predicted } = unet;
-  if (given !== predicted) {
+function checkChannels(
+  { config }: UNetNetwork,
+  paints: boolean,
+  autoencoder: AutoencoderNetwork | null,
+  dir: string,
+): void {
+  const { in_channels: given, out_channels: predicted } = config;
+  if (given !== predicted && !paints) {
     throw new InputError(
       `the UNet takes ${given} channels and predicts ${predicted} — ${dir} — learned variances are not supported: use a model that predicts as many`,
     );
   }
-  if (autoencoder && autoencoder.latentChannels !== given) {
+  if (autoencoder && autoencoder.latentChannels !== predicted) {
     throw new InputError(
-      `the UNet works on ${given} channels, the autoencoder on ${autoencoder.latentChannels} — ${dir} — use the autoencoder that belongs to it`,
+      `the UNet works on ${predicted} channels, the autoencoder on ${autoencoder.latentChannels} — ${dir} — use the autoencoder that belongs to it`,
     );
   }
-  const channels = autoencoder ? autoencoder.config.out_channels : given;
+  const channels = autoencoder ? autoencoder.config.out_channels : predicted;
   if (channels !== 1 && channels !== 3) {
     const remedy = autoencoder
       ? 'use a model of pictures'
@@ -146,7 +162,7 @@ function checkChannels(unet: UNet2DConfig, autoencoder: AutoencoderNetwork | nul
 
 function labelsOf(
   sumi: JsonObject,
-  unet: UNet2DConfig,
+  unet: UNetNetwork['config'],
   dir: string,
 ): Pick<LoadedModel, 'labels' | 'nullLabel'> {
   if (unet.class_embed_type !== null) {
@@ -172,12 +188,21 @@ function labelsOf(
   return { labels, nullLabel };
 }
 
-function defaultsOf(sumi: JsonObject): SamplingDefaults {
+/**
+ * What diffusers' pipelines of this kind set, whatever the scheduler's config says: the first releases' configs had it
+ * wrong, or left it to another class's default.
+ */
+const TEXT_SCHEDULE = { clip_sample: false, steps_offset: 1 } as const;
+
+/** Weight of guidance of models that draw from texts, as in diffusers. */
+const TEXT_GUIDANCE = 7.5;
+
+function defaultsOf(sumi: JsonObject, guidanceScale: number): SamplingDefaults {
   const given = (sumi.defaults ?? {}) as JsonObject;
   return {
     steps: typeof given.steps === 'number' ? given.steps : 50,
     scheduler: typeof given.scheduler === 'string' ? given.scheduler : undefined,
-    guidanceScale: typeof given.guidance_scale === 'number' ? given.guidance_scale : 1,
+    guidanceScale: typeof given.guidance_scale === 'number' ? given.guidance_scale : guidanceScale,
   };
 }
 
@@ -195,7 +220,7 @@ export class Codec {
     options: CompileOptions = {},
   ) {
     const network = autoencoder?.network;
-    this.pictureChannels = network ? network.config.out_channels : unet.in_channels;
+    this.pictureChannels = network ? network.config.out_channels : unet.out_channels;
     this.reduction = network ? network.downscale : 1;
     if (!autoencoder || !network) return;
     const weights = (prefix: RegExp) =>

@@ -1,12 +1,13 @@
-import { attention } from '../engine/ops.js';
 import type { ParamSpec, Params } from '../engine/params.js';
 import { type Tensor3D, type Tensor4D, tf } from '../engine/tf.js';
+import { headedAttention } from './heads.js';
 import { dense, linearSpecs, norm, normSpecs } from './layers.js';
 import { type Conditioning, scaled } from './resnet.js';
 import { spatialNorm, spatialNormSpecs } from './spatial-norm.js';
 
 /** Self-attention over pixels as plain data. */
 export interface AttentionPlan {
+  readonly kind: 'self';
   readonly name: string;
   readonly channels: number;
   /** Channels of one head; there are ⌊channels / headDim⌋ heads. */
@@ -50,32 +51,18 @@ export function selfAttention(
   x: Tensor4D,
   cond: Conditioning,
 ): Tensor4D {
-  const { name, channels, headDim } = plan;
+  const { name, channels } = plan;
   const [n, height, width] = x.shape;
-  const tokens = height * width;
-  const heads = headsOf(plan);
-
-  const split = (t: Tensor3D): Tensor3D => {
-    if (heads === 1) return t;
-    const parted = tf.transpose(tf.reshape(t, [n, tokens, heads, headDim]), [0, 2, 1, 3]);
-    return tf.reshape(parted, [n * heads, tokens, headDim]);
-  };
-  const join = (t: Tensor3D): Tensor3D => {
-    if (heads === 1) return t;
-    const parted = tf.transpose(tf.reshape(t, [n, heads, tokens, headDim]), [0, 2, 1, 3]);
-    return tf.reshape(parted, [n, tokens, heads * headDim]);
-  };
-
   return tf.tidy(() => {
     const seen =
       plan.spatialChannels === null ? x : spatialNorm(params, `${name}.spatial_norm`, x, cond as Tensor4D);
     const normed =
       plan.groups === null ? seen : norm(params, `${name}.group_norm`, seen, plan.groups, plan.eps);
-    const h = tf.reshape(normed, [n, tokens, channels]) as Tensor3D;
-    const q = split(dense(params, `${name}.to_q`, h)); // [N·heads, H·W, headDim]
-    const k = split(dense(params, `${name}.to_k`, h));
-    const v = split(dense(params, `${name}.to_v`, h));
-    const mixed = join(attention(q, k, v, 1 / Math.sqrt(headDim))); // [N, H·W, heads·headDim]
+    const h = tf.reshape(normed, [n, height * width, channels]) as Tensor3D;
+    const q = dense(params, `${name}.to_q`, h); // [N, H·W, heads·headDim]
+    const k = dense(params, `${name}.to_k`, h);
+    const v = dense(params, `${name}.to_v`, h);
+    const mixed = headedAttention(q, k, v, headsOf(plan)); // [N, H·W, heads·headDim]
     const out = tf.reshape(dense(params, `${name}.to_out.0`, mixed), [n, height, width, channels]);
     return scaled(tf.add(out, x) as Tensor4D, plan.outputScale);
   });

@@ -1,6 +1,6 @@
-import { silu } from '../engine/ops.js';
 import type { ParamSpec, Params } from '../engine/params.js';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../engine/tf.js';
+import { type ActivationName, activation } from './activations.js';
 import { dense, linearSpecs } from './layers.js';
 
 /** Period of the slowest wave over 2π. */
@@ -61,9 +61,14 @@ export function embeddingMlpSpecs(name: string, inp: number, out: number): Param
   return [...linearSpecs(`${name}.linear_1`, inp, out), ...linearSpecs(`${name}.linear_2`, out, out)];
 }
 
-/** Linear – SiLU – linear, diffusers' TimestepEmbedding: [N, I] → [N, E]. */
-export function embeddingMlp(params: Params, name: string, x: Tensor2D): Tensor2D {
-  return dense(params, `${name}.linear_2`, silu(dense(params, `${name}.linear_1`, x)));
+/** Linear – activation – linear, diffusers' TimestepEmbedding: [N, I] → [N, E]. */
+export function embeddingMlp(
+  params: Params,
+  name: string,
+  x: Tensor2D,
+  act: ActivationName = 'silu',
+): Tensor2D {
+  return dense(params, `${name}.linear_2`, activation(act, dense(params, `${name}.linear_1`, x)));
 }
 
 /**

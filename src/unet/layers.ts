@@ -1,6 +1,6 @@
 /** Layers by name: each takes its parameters out of the dictionary as `NAME.weight` and `NAME.bias`. */
 
-import { conv2d, groupNorm, linear, type Padding } from '../engine/ops.js';
+import { conv2d, groupNorm, layerNorm, linear, type Padding } from '../engine/ops.js';
 import type { ParamSpec, Params } from '../engine/params.js';
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from '../engine/tf.js';
 import { InputError } from '../errors.js';
@@ -32,8 +32,8 @@ export function convSpecs(name: string, inp: number, out: number, kernel: number
 }
 
 /** A linear layer's weight [out, in] and bias [out]. */
-export function linearSpecs(name: string, inp: number, out: number): ParamSpec[] {
-  return weightSpecs(name, [out, inp], inp, out);
+export function linearSpecs(name: string, inp: number, out: number, bias = true): ParamSpec[] {
+  return weightSpecs(name, [out, inp], inp, bias ? out : 0);
 }
 
 /** A norm's scale and shift, [channels] each, starting as 1 and 0. */
@@ -55,13 +55,20 @@ export function conv(
   return conv2d(x, weight, param<Tensor1D>(params, `${name}.bias`), options);
 }
 
-/** Linear layer with bias on the last axis, [..., I] → [..., O]. */
-export function dense<T extends Tensor>(params: Params, name: string, x: T): T {
-  return linear(x, param<Tensor2D>(params, `${name}.weight`), param<Tensor1D>(params, `${name}.bias`));
+/** Linear layer on the last axis, [..., I] → [..., O]. */
+export function dense<T extends Tensor>(params: Params, name: string, x: T, bias = true): T {
+  const shift = bias ? param<Tensor1D>(params, `${name}.bias`) : null;
+  return linear(x, param<Tensor2D>(params, `${name}.weight`), shift);
 }
 
 /** Group norm over [N, ..., C]. */
 export function norm<T extends Tensor>(params: Params, name: string, x: T, groups: number, eps: number): T {
   const gamma = param<Tensor1D>(params, `${name}.weight`);
   return groupNorm(x, gamma, param<Tensor1D>(params, `${name}.bias`), groups, eps);
+}
+
+/** Layer norm over the last axis of [..., C]. */
+export function tokenNorm<T extends Tensor>(params: Params, name: string, x: T, eps: number): T {
+  const gamma = param<Tensor1D>(params, `${name}.weight`);
+  return layerNorm(x, gamma, param<Tensor1D>(params, `${name}.bias`), eps);
 }

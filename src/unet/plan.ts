@@ -40,7 +40,7 @@ function parts(config: UNet2DConfig, tembChannels: number) {
     outputScale = 1,
   ): AttentionPlan => {
     const headDim = config.attention_head_dim ?? channels;
-    return { name, channels, headDim, groups, eps, outputScale, spatialChannels: null };
+    return { kind: 'self', name, channels, headDim, groups, eps, outputScale, spatialChannels: null };
   };
   return { resnetOf, attentionOf };
 }

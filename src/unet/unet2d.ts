@@ -69,7 +69,9 @@ function classSpecs(config: UNet2DConfig, tembChannels: number): ParamSpec[] {
 }
 
 /** Whether the network wants class labels. */
-export function isClassConditional(config: UNet2DConfig): boolean {
+export function isClassConditional(
+  config: Pick<UNet2DConfig, 'class_embed_type' | 'num_class_embeds'>,
+): boolean {
   return config.class_embed_type !== null || config.num_class_embeds !== null;
 }
 

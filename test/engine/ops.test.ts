@@ -152,6 +152,11 @@ const cases: Case[] = [
     { q: feed([2, 6, 4], 1), k: feed([2, 5, 4], 2), v: feed([2, 5, 3], 3) },
   ],
   [
+    'attention with a mask',
+    ({ q, k, v, m }) => ops.attention(q as Tensor3D, k as Tensor3D, v as Tensor3D, 0.5, m as Tensor2D),
+    { q: feed([2, 6, 4], 1), k: feed([2, 5, 4], 2), v: feed([2, 5, 3], 3), m: feed([6, 5], 4, 9) },
+  ],
+  [
     'groupNorm',
     ({ x, g, b }) => ops.groupNorm(x, g as Tensor1D, b as Tensor1D, 2, 1e-5),
     { x: feed([2, 3, 4, 6], 1), g: feed([6], 2), b: feed([6], 3) },
@@ -160,6 +165,16 @@ const cases: Case[] = [
     'groupNorm of tokens',
     ({ x, g, b }) => ops.groupNorm(x, g as Tensor1D, b as Tensor1D, 3, 1e-5),
     { x: feed([2, 7, 6], 1), g: feed([6], 2), b: feed([6], 3) },
+  ],
+  [
+    'layerNorm',
+    ({ x, g, b }) => ops.layerNorm(x, g as Tensor1D, b as Tensor1D, 1e-2),
+    { x: feed([2, 7, 6], 1), g: feed([6], 2), b: feed([6], 3) },
+  ],
+  [
+    'layerNorm of a picture',
+    ({ x, g, b }) => ops.layerNorm(tf.transpose(x, [0, 2, 1, 3]), g as Tensor1D, b as Tensor1D, 1e-5),
+    { x: feed([2, 3, 4, 6], 1), g: feed([6], 2), b: feed([6], 3) },
   ],
   ['avgPool2x', ({ x }) => ops.avgPool2x(x as Tensor4D), { x: feed([2, 4, 6, 5], 1) }],
   ['firDownsample2x', ({ x }) => firDownsample2x(x as Tensor4D), { x: feed([2, 4, 6, 3], 1) }],

@@ -17,13 +17,16 @@ import {
 } from '../../src/autoencoder/index.js';
 import { Compiled, type TensorFunction } from '../../src/engine/compile.js';
 import type { Params } from '../../src/engine/params.js';
-import { type Tensor, type Tensor1D, type Tensor4D, tf } from '../../src/engine/tf.js';
+import { type Tensor, type Tensor1D, type Tensor3D, type Tensor4D, tf } from '../../src/engine/tf.js';
 import {
   type ClassLabels,
   classicUNet,
   parseClassicUNetConfig,
+  parseUNet2DConditionConfig,
   parseUNet2DConfig,
   unet2d,
+  unet2dCondition,
+  unet2dConditionSpecs,
   unet2dSpecs,
 } from '../../src/unet/index.js';
 import { loadParams, loadRecorded, paramsOf, readJson } from '../fixtures/models/load.js';
@@ -102,6 +105,19 @@ describe('compiled networks agree with eager ones', () => {
       }),
       params,
       { sample: io.activation('sample'), timesteps: io.plain('timesteps'), ...labels },
+    );
+  });
+
+  it.each(['condition-sd1', 'condition-sd2', 'condition-mixed'])('%s', async (name) => {
+    const config = parseUNet2DConditionConfig(readJson(`${name}/config.json`));
+    const params = await paramsOf(name, unet2dConditionSpecs(config));
+    const io = await loadRecorded(`${name}/io.safetensors`);
+    await compare(
+      (p, x) => ({
+        y: unet2dCondition(config, p, x.sample as Tensor4D, x.timesteps as Tensor1D, x.context as Tensor3D),
+      }),
+      params,
+      { sample: io.activation('sample'), timesteps: io.plain('timesteps'), context: io.plain('context') },
     );
   });
 

@@ -1,4 +1,4 @@
-/** Reductions, softmax and group normalization. */
+/** Reductions, softmax, group and layer normalization. */
 import { normalizeAxes, reducedAxes } from '../shapes.js';
 import { identity, type Lowering, NCHW } from './context.js';
 import type { Lower } from './table.js';
@@ -56,6 +56,17 @@ const groupNorm: Lower = (l, node) => {
   l.bind(node.outputs[0], l.emit('Add', [scaled, perChannel(l, beta, shape.length)]), layout);
 };
 
+const layerNorm: Lower = (l, node) => {
+  const [x, gamma, beta] = node.inputs;
+  const rank = l.value(x).shape.length;
+  const inputs = [l.as(x, identity(rank)).name, l.plain(gamma).name, l.plain(beta).name];
+  const made = l.emit('LayerNormalization', inputs, {
+    axis: -1,
+    epsilon: { float: node.attrs.eps as number },
+  });
+  l.bind(node.outputs[0], made, identity(rank));
+};
+
 /** A [C] vector shaped to broadcast over channels-first data. */
 function perChannel(l: Lowering, id: number, rank: number): string {
   const [c] = l.value(id).shape;
@@ -72,4 +83,5 @@ export const reduceLowerings: Record<string, Lower> = {
   LogSoftmax: softmax('LogSoftmax'),
   ArgMax: argMax,
   SumiGroupNorm: groupNorm,
+  SumiLayerNorm: layerNorm,
 };
