@@ -201,7 +201,7 @@ describe('sumi generate', () => {
     await mkdir(at('taken', '0.png'), { recursive: true });
     for (const [argv, message] of [
       [['--out', at('file')], /a file is in the way|not a folder/],
-      [['--out', at('file', 'deeper')], /not a folder/],
+      [['--out', at('file', 'deeper')], /a file is in the way/],
       [['--out', at('folder.png')], /a folder is where a file is to be written/],
       [['--out', at('taken')], /a folder is where a file is to be written — .*0\.png/],
       [['--out', at('fine.png'), '--animate', at('file', 'x.gif')], /not a folder|file is in the way/],

@@ -215,7 +215,7 @@ describe('sumi train refuses, in one line and before anything is written,', () =
       () => ['--resume', folder, '--batch', '3'],
       /a run keeps its own settings — --batch/,
     ],
-    ['a run that is none', () => ['--resume', data], /no such file — .*config\.json/],
+    ['a run that is none', () => ['--resume', data], /no such file or folder — .*config\.json/],
   ])('%s', async (_, words, message) => {
     await refused(await words(), message);
   });
