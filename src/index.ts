@@ -41,6 +41,7 @@ export {
 } from './engine/params.js';
 export { tf } from './engine/tf.js';
 export { InputError, RunError } from './errors.js';
+export * from './export/index.js';
 export {
   contactSheet,
   decodeRgb,
