@@ -29,6 +29,13 @@ export {
   openDataset,
 } from './data/index.js';
 export * from './diffusion/index.js';
+export {
+  type CheckpointExamination,
+  examineCheckpoint,
+  examineMachine,
+  type Finding,
+  type MachineReport,
+} from './doctor/index.js';
 export { Compiled, type CompileOptions, graphOf, type TensorFunction } from './engine/compile.js';
 export { type Engine, engines, whyNot } from './engine/engines.js';
 export {

@@ -4,6 +4,7 @@
  */
 import type { CommandModule } from 'yargs';
 import { dataset } from '../dataset.js';
+import { doctor } from '../doctor.js';
 import { exportCommand } from '../export.js';
 import { generate } from '../generate.js';
 import { img2img } from '../img2img.js';
@@ -20,4 +21,5 @@ export const commands: readonly CommandModule<object, never>[] = [
   dataset as CommandModule<object, never>,
   exportCommand as CommandModule<object, never>,
   inspect as CommandModule<object, never>,
+  doctor as CommandModule<object, never>,
 ];

@@ -117,13 +117,14 @@ async function loadAutoencoder({ autoencoder, dir }: PipelineDir): Promise<Loade
   return { network, params: await loadParams(network.specs, weights) };
 }
 
-function requireClass(found: string, wanted: string, dir: string): void {
+/** @throws InputError when a network is of another class */
+export function requireClass(found: string, wanted: string, dir: string): void {
   if (found === wanted) return;
   throw new InputError(`a ${found} is not supported — ${dir} — use a checkpoint with a ${wanted}`);
 }
 
 /** @throws InputError when the networks' channels do not meet, or are no picture's */
-function checkChannels(unet: UNet2DConfig, autoencoder: AutoencoderNetwork | null, dir: string): void {
+export function checkChannels(unet: UNet2DConfig, autoencoder: AutoencoderNetwork | null, dir: string): void {
   const { in_channels: given, out_channels: predicted } = unet;
   if (given !== predicted) {
     throw new InputError(
@@ -144,7 +145,11 @@ function checkChannels(unet: UNet2DConfig, autoencoder: AutoencoderNetwork | nul
   }
 }
 
-function labelsOf(
+/**
+ * Labels and null class of a UNet.
+ * @throws InputError when sumi.json and the network disagree
+ */
+export function labelsOf(
   sumi: JsonObject,
   unet: UNet2DConfig,
   dir: string,
@@ -172,7 +177,8 @@ function labelsOf(
   return { labels, nullLabel };
 }
 
-function defaultsOf(sumi: JsonObject): SamplingDefaults {
+/** How sumi.json says that pictures are drawn. */
+export function defaultsOf(sumi: JsonObject): SamplingDefaults {
   const given = (sumi.defaults ?? {}) as JsonObject;
   return {
     steps: typeof given.steps === 'number' ? given.steps : 50,
