@@ -29,6 +29,13 @@ export {
   openDataset,
 } from './data/index.js';
 export * from './diffusion/index.js';
+export {
+  type CheckpointExamination,
+  examineCheckpoint,
+  examineMachine,
+  type Finding,
+  type MachineReport,
+} from './doctor/index.js';
 export { Compiled, type CompileOptions, graphOf, type TensorFunction } from './engine/compile.js';
 export { type Engine, engines, whyNot } from './engine/engines.js';
 export {
@@ -41,6 +48,7 @@ export {
 } from './engine/params.js';
 export { tf } from './engine/tf.js';
 export { InputError, RunError } from './errors.js';
+export * from './export/index.js';
 export {
   contactSheet,
   decodeRgb,

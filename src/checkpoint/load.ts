@@ -7,7 +7,7 @@ import { openSafetensors, type WeightsReader } from './safetensors.js';
 import { type TensorToWrite, type WriteOptions, writeSafetensors } from './writer.js';
 
 /** "a, b, c and 4 more" */
-function some(names: readonly string[]): string {
+export function some(names: readonly string[]): string {
   return names.slice(0, 3).join(', ') + (names.length > 3 ? ` and ${names.length - 3} more` : '');
 }
 

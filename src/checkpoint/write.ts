@@ -51,18 +51,32 @@ export async function writePipelineDir(
     const schedulerConfig = withClass(scheduler.className, scheduler.config);
     await writeFile(join(target, 'scheduler', 'scheduler_config.json'), formatJson(schedulerConfig));
     if (sumi) await writeFile(join(target, 'sumi.json'), formatJson(sumi));
-    const index: JsonObject = {
-      _class_name: pipeline.className ?? defaultClass(pipeline),
-      _diffusers_version: DIFFUSERS_VERSION,
-      unet: ['diffusers', unet.className],
-      scheduler: ['diffusers', scheduler.className],
-    };
-    if (autoencoder) index[folder] = ['diffusers', autoencoder.className];
-    await writeFile(join(target, 'model_index.json'), formatJson(index));
+    await writeFile(join(target, 'model_index.json'), formatJson(modelIndex(pipeline)));
   });
 }
 
-function defaultClass({ autoencoder, scheduler }: PipelineToWrite): string {
+/** The content of model_index.json. */
+export function modelIndex(pipeline: Classes): JsonObject {
+  const { unet, scheduler, autoencoder } = pipeline;
+  const index: JsonObject = {
+    _class_name: pipeline.className ?? defaultClass(pipeline),
+    _diffusers_version: DIFFUSERS_VERSION,
+    unet: ['diffusers', unet.className],
+    scheduler: ['diffusers', scheduler.className],
+  };
+  if (autoencoder) index[autoencoder.folder ?? 'vqvae'] = ['diffusers', autoencoder.className];
+  return index;
+}
+
+type Named = { readonly className: string };
+type Classes = {
+  readonly className?: string;
+  readonly unet: Named;
+  readonly scheduler: Named;
+  readonly autoencoder?: Named & { readonly folder?: AutoencoderFolder };
+};
+
+function defaultClass({ autoencoder, scheduler }: Classes): string {
   if (autoencoder) return 'LDMPipeline';
   return scheduler.className === 'DDIMScheduler' ? 'DDIMPipeline' : 'DDPMPipeline';
 }

@@ -41,7 +41,7 @@ export interface Initializer {
 export interface ValueInfo {
   readonly name: string;
   readonly shape: readonly (number | string)[];
-  readonly type: DType;
+  readonly type: DType | 'int64';
 }
 
 export interface OnnxModel {
@@ -135,10 +135,10 @@ export function encodeModel(model: OnnxModel, largest = LARGEST): EncodedModel {
   const message = {
     irVersion: 8,
     producerName: 'sumi',
-    opsetImport: [
-      { domain: '', version: OPSET },
-      { domain: 'com.microsoft', version: 1 },
-    ],
+    opsetImport: [...new Set(['', ...model.nodes.map((n) => n.domain)])].map((domain) => ({
+      domain,
+      version: domain === '' ? OPSET : 1,
+    })),
     metadataProps: Object.entries(model.metadata ?? {}).map(([key, value]) => ({ key, value })),
     graph: {
       name: 'sumi',

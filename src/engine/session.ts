@@ -34,7 +34,17 @@ export interface SessionOptions {
   readonly threads?: number;
   /** Writes ONNX Runtime's profile to files that begin with this path. */
   readonly profile?: string;
+  /** ONNX Runtime as it comes, with none of Sumi's settings: how other programs would open the model. */
+  readonly plain?: boolean;
 }
+
+/** An input as ONNX files of any origin have it. */
+export type RawFeed =
+  | Feed
+  | { readonly shape: readonly number[]; readonly dtype: 'int64'; readonly data: BigInt64Array };
+
+/** Sumi's own graphs mark outputs, which may be called like inputs. */
+const plainName = (output: string): string => output.replace(/:out$/, '');
 
 export class Session {
   private constructor(
@@ -42,7 +52,13 @@ export class Session {
     private readonly inner: InferenceSession,
   ) {}
 
-  static async create({ bytes, external }: EncodedModel, options: SessionOptions = {}): Promise<Session> {
+  /** @param model an encoded model, or the bytes or the path of an .onnx file */
+  static async create(
+    model: EncodedModel | Uint8Array | string,
+    options: SessionOptions = {},
+  ): Promise<Session> {
+    const { bytes: file, external = [] } =
+      typeof model === 'object' && 'bytes' in model ? model : { bytes: model };
     const ort = await loadOrt();
     const provider = options.provider ?? 'cpu';
     const settings: InferenceSession.SessionOptions = {
@@ -50,13 +66,14 @@ export class Session {
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
       // It folds a Pad into the pooling after it even where the pad is as large as the kernel, which pooling refuses.
-      extra: { optimization: { disable_specified_optimizers: 'Pad_Fusion' } },
+      ...(options.plain ? {} : { extra: { optimization: { disable_specified_optimizers: 'Pad_Fusion' } } }),
       ...(external.length > 0 ? { externalData: external } : {}),
       ...(options.threads ? { intraOpNumThreads: options.threads } : {}),
       ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
     };
     try {
-      return new Session(ort, await ort.InferenceSession.create(bytes, settings));
+      // The library has one signature for bytes and one for paths.
+      return new Session(ort, await ort.InferenceSession.create(file as string, settings));
     } catch (error) {
       throw provider === 'cpu' ? error : providerError(provider, error as Error);
     }
@@ -74,19 +91,33 @@ export class Session {
     for (const [name, feed] of Object.entries(feeds)) given[name] = this.tensor(feed);
     const fetches: Record<string, OrtTensor | null> = {};
     for (const name of this.inner.outputNames) {
-      const target = into[name.slice(0, -':out'.length)];
+      const target = into[plainName(name)];
       fetches[name] = target ? this.tensor(target) : null;
     }
     const results = await this.inner.run(given, fetches as InferenceSession.FetchesType);
     const arrays: Record<string, TypedArray> = {};
     for (const [name, tensor] of Object.entries(results)) {
-      arrays[name.slice(0, -':out'.length)] = (tensor as OrtTensor).data as TypedArray;
+      arrays[plainName(name)] = (tensor as OrtTensor).data as TypedArray;
     }
     return arrays;
   }
 
-  private tensor({ dtype, data, shape }: Feed): OrtTensor {
-    return new this.ort.Tensor(dtype as 'float32', data as Float32Array, shape as number[]);
+  /** Runs the model for its outputs with their shapes. */
+  async runWithShapes(
+    feeds: Readonly<Record<string, RawFeed>>,
+  ): Promise<Record<string, { readonly data: TypedArray; readonly dims: readonly number[] }>> {
+    const given = Object.entries(feeds).map(([name, feed]) => [name, this.tensor(feed)]);
+    const results = await this.inner.run(Object.fromEntries(given));
+    return Object.fromEntries(
+      Object.entries(results).map(([name, tensor]) => {
+        const { data, dims } = tensor as OrtTensor;
+        return [plainName(name), { data: data as TypedArray, dims }];
+      }),
+    );
+  }
+
+  private tensor({ dtype, data, shape }: RawFeed): OrtTensor {
+    return new this.ort.Tensor(dtype as 'float32', data as never, shape as number[]);
   }
 
   endProfiling(): void {

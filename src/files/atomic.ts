@@ -44,10 +44,22 @@ async function sweepLeftovers(folder: string): Promise<void> {
   if (swept.has(folder)) return;
   swept.add(folder);
   for (const name of await readdir(folder).catch(() => [])) {
-    const [, from, pid] = /^\..+\.tmp-(.*)-(\d+)-[0-9a-f]{8}$/.exec(name) ?? [];
-    if (from === host && !isAlive(Number(pid)))
+    const writer = writerOf(name);
+    if (writer?.from === host && !isAlive(writer.pid))
       await rm(join(folder, name), { recursive: true, force: true });
   }
+}
+
+/** Machine and process that a temporary name belongs to. */
+function writerOf(name: string): { from: string; pid: number } | null {
+  const [, from, pid] = /^\..+\.tmp-(.*)-(\d+)-[0-9a-f]{8}$/.exec(name) ?? [];
+  return from === undefined ? null : { from, pid: Number(pid) };
+}
+
+/** Whether a file or folder of this name was being written by a process that is gone, or by another machine. */
+export function isLeftover(name: string): boolean {
+  const writer = writerOf(name);
+  return writer !== null && !(writer.from === host && isAlive(writer.pid));
 }
 
 function isAlive(pid: number): boolean {

@@ -107,7 +107,7 @@ export async function loadModel(nameOrDir: string): Promise<LoadedModel> {
   const text = textChannels === null ? null : await loadText(pipeline, textChannels);
   const autoencoder = await loadAutoencoder(pipeline);
   const paints = text !== null && unet.in_channels === 2 * unet.out_channels + 1;
-  checkChannels(network, paints, autoencoder?.network ?? null, dir);
+  checkChannels(unet, paints, autoencoder?.network ?? null, dir);
   return {
     dir,
     unet,
@@ -134,13 +134,12 @@ async function loadAutoencoder({ autoencoder, dir }: PipelineDir): Promise<Loade
 }
 
 /** @throws InputError when the networks' channels do not meet, or are no picture's */
-function checkChannels(
-  { config }: UNetNetwork,
+export function checkChannels(
+  { in_channels: given, out_channels: predicted }: UNetNetwork['config'],
   paints: boolean,
   autoencoder: AutoencoderNetwork | null,
   dir: string,
 ): void {
-  const { in_channels: given, out_channels: predicted } = config;
   if (given !== predicted && !paints) {
     throw new InputError(
       `the UNet takes ${given} channels and predicts ${predicted} — ${dir} — learned variances are not supported: use a model that predicts as many`,
@@ -160,7 +159,11 @@ function checkChannels(
   }
 }
 
-function labelsOf(
+/**
+ * Labels and null class of a UNet.
+ * @throws InputError when sumi.json and the network disagree
+ */
+export function labelsOf(
   sumi: JsonObject,
   unet: UNetNetwork['config'],
   dir: string,
@@ -197,7 +200,11 @@ const TEXT_SCHEDULE = { clip_sample: false, steps_offset: 1 } as const;
 /** Weight of guidance of models that draw from texts, as in diffusers. */
 const TEXT_GUIDANCE = 7.5;
 
-function defaultsOf(sumi: JsonObject, guidanceScale: number): SamplingDefaults {
+/**
+ * How sumi.json says that pictures are drawn.
+ * @param guidanceScale unless it says
+ */
+export function defaultsOf(sumi: JsonObject, guidanceScale: number): SamplingDefaults {
   const given = (sumi.defaults ?? {}) as JsonObject;
   return {
     steps: typeof given.steps === 'number' ? given.steps : 50,

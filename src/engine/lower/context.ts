@@ -31,7 +31,11 @@ export class Lowering {
   private readonly shared = new Map<string, string>();
   private counter = 0;
 
-  constructor(readonly graph: Graph) {}
+  /** @param standard whether only operators of the ONNX standard are written, none of ONNX Runtime's own */
+  constructor(
+    readonly graph: Graph,
+    readonly standard = false,
+  ) {}
 
   value(id: number): Value {
     return this.graph.values[id];

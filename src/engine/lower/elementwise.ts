@@ -110,7 +110,10 @@ const builds: Record<string, Build> = {
     return l.emit('Where', [positive, l.scalar(1), l.scalar((node.attrs.alpha as number | undefined) ?? 0)]);
   },
   // x·sigmoid(x): ONNX Runtime has it as QuickGelu with alpha 1, in one pass over the data.
-  SumiSilu: (l, [x]) => l.emit('QuickGelu', [x], { alpha: { float: 1 } }, 'com.microsoft'),
+  SumiSilu: (l, [x]) =>
+    l.standard
+      ? l.emit('Mul', [x, l.emit('Sigmoid', [x])])
+      : l.emit('QuickGelu', [x], { alpha: { float: 1 } }, 'com.microsoft'),
   Cast: (l, [x], node) => l.emit('Cast', [x], { to: ElementType[node.attrs.dtype as DType] }),
   Select: op('Where'),
 };

@@ -17,13 +17,20 @@ const table: Readonly<Record<string, Lower>> = {
   ...convolutionLowerings,
 };
 
+export interface LowerOptions {
+  /** Strings for the model's metadata_props. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Only operators of the ONNX standard, for runtimes that lack ONNX Runtime's own faster ones. Default false. */
+  readonly standard?: boolean;
+}
+
 /**
  * @param graph as the tracer recorded it, simplified or not
  * @returns the same computation with inputs and outputs in the graph's own axes' order
  * @throws Error naming the operation and the model's line when a node has no lowering
  */
-export function lower(graph: Graph, metadata?: Readonly<Record<string, string>>): OnnxModel {
-  const l = new Lowering(graph);
+export function lower(graph: Graph, { metadata, standard }: LowerOptions = {}): OnnxModel {
+  const l = new Lowering(graph, standard);
   const inputs: ValueInfo[] = Object.entries(graph.inputs).map(([name, id]) => {
     const { shape, dtype } = l.value(id);
     l.bind(id, name, identity(shape.length));

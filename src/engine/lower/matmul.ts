@@ -17,7 +17,10 @@ function factor(l: Lowering, id: number, transpose: boolean): { name: string; tr
   return { name: l.plain(id).name, transpose };
 }
 
-/** a·b, with either transposed and the product scaled, without moving data. */
+/**
+ * a·b, with either transposed and the product scaled, without moving data (in standard operators: with).
+ * @param ranks of a and of b
+ */
 export function product(
   l: Lowering,
   a: string,
@@ -25,8 +28,14 @@ export function product(
   transA: boolean,
   transB: boolean,
   alpha = 1,
+  ranks: readonly [number, number] = [2, 2],
 ): string {
   if (!transA && !transB && alpha === 1) return l.emit('MatMul', [a, b]);
+  if (l.standard) {
+    const turned = (x: string, rank: number) => l.emit('Transpose', [x], { perm: swapped(rank) });
+    const made = l.emit('MatMul', [transA ? turned(a, ranks[0]) : a, transB ? turned(b, ranks[1]) : b]);
+    return alpha === 1 ? made : l.emit('Mul', [made, l.scalar(alpha)]);
+  }
   return l.emit(
     'FusedMatMul',
     [a, b],
@@ -44,9 +53,10 @@ const batchMatMul: Lower = (l, node) => {
   const a = factor(l, node.inputs[0], transposeA);
   const b = factor(l, node.inputs[1], transposeB);
   const [out] = node.outputs;
+  const ranks = [0, 1].map((i) => l.value(node.inputs[i]).shape.length) as [number, number];
   l.bind(
     out,
-    product(l, a.name, b.name, a.transpose, b.transpose, alpha),
+    product(l, a.name, b.name, a.transpose, b.transpose, alpha, ranks),
     identity(l.value(out).shape.length),
   );
 };

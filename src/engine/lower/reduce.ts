@@ -1,4 +1,5 @@
 /** Reductions, softmax, group and layer normalization. */
+import { sizeOf } from '../graph.js';
 import { normalizeAxes, reducedAxes } from '../shapes.js';
 import { identity, type Lowering, NCHW } from './context.js';
 import type { Lower } from './table.js';
@@ -49,7 +50,7 @@ const groupNorm: Lower = (l, node) => {
   const held = l.as(x, layout);
   const ones = l.initializer('float32', [groups], new Float32Array(groups).fill(1));
   const zeros = l.initializer('float32', [groups], new Float32Array(groups));
-  const grouped = l.reshape(held.name, [shape[0], groups, -1]);
+  const grouped = l.reshape(held.name, [shape[0], groups, sizeOf(shape) / (shape[0] * groups)]);
   const normal = l.emit('InstanceNormalization', [grouped, ones, zeros], { epsilon: { float: eps } });
   const back = l.reshape(normal, held.shape);
   const scaled = l.emit('Mul', [back, perChannel(l, gamma, shape.length)]);

@@ -1,0 +1,151 @@
+/** `sumi doctor MODEL`: what is wrong with a checkpoint, all of it at once. */
+import path from 'node:path';
+import { openAutoencoder } from '../autoencoder/index.js';
+import { readJsonObject } from '../checkpoint/json.js';
+import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
+import { InputError } from '../errors.js';
+import { isFile } from '../files/index.js';
+import { checkChannels, findModel, type LoadedModel, labelsOf } from '../pipelines/model.js';
+import {
+  parseUNet2DConfig,
+  UNET2D_CLASS_NAME,
+  type UNet2DConfig,
+  unet2dNetwork,
+  unet2dSpecs,
+} from '../unet/index.js';
+import { examineFiles } from './files.js';
+import { type Finding, Findings } from './findings.js';
+import { examineScheduler } from './scheduler.js';
+import { tryAutoencoder, tryNetwork } from './trial.js';
+import { examineWeights } from './weights.js';
+
+export interface CheckpointExamination {
+  readonly model: string;
+  /** Folder that was examined. */
+  readonly path: string;
+  /** Whether nothing was found that keeps it from drawing. */
+  readonly draws: boolean;
+  readonly findings: readonly Finding[];
+  /** Standard deviations that were measured; null where it did not come to that. */
+  readonly measured: { readonly scaledLatents: number | null; readonly prediction: number | null };
+}
+
+export interface ExamineOptions {
+  readonly threads?: number;
+}
+
+/** Components under another class in model_index.json than in their own configs. */
+async function compareIndex(pipeline: PipelineDir, findings: Findings): Promise<void> {
+  const file = path.join(pipeline.dir, 'model_index.json');
+  if (!(await isFile(file))) return;
+  const index = await readJsonObject(file);
+  const { unet, scheduler, autoencoder } = pipeline;
+  const own: [string, string | undefined][] = [
+    ['unet', unet.className],
+    ['scheduler', scheduler?.className],
+    ...(['vqvae', 'vae'] as const).map((folder): [string, string | undefined] => [
+      folder,
+      autoencoder?.folder === folder ? autoencoder.className : undefined,
+    ]),
+  ];
+  for (const [name, className] of own) {
+    const entry = index[name];
+    const listed = Array.isArray(entry) ? entry[1] : null;
+    if (className !== undefined && listed !== className)
+      findings.warn(
+        'config',
+        `${name} is a ${className}, and ${listed === null || listed === undefined ? 'not listed' : `listed as ${listed}`} — ${file} — make them agree`,
+      );
+    if (className === undefined && typeof listed === 'string')
+      findings.error(
+        'files',
+        `${name} is listed, and its folder has no config — ${file} — copy the whole checkpoint`,
+      );
+  }
+}
+
+/** Labels that can be told apart, and that the network has. */
+async function examineLabels(
+  { sumi, dir }: PipelineDir,
+  unet: UNet2DConfig,
+  findings: Findings,
+): Promise<void> {
+  const where = path.join(dir, 'sumi.json');
+  const found = await findings.attempt('labels', () => labelsOf(sumi, unet, dir));
+  const names = Array.isArray(sumi.labels) ? sumi.labels.map(String) : [];
+  if (found && found.labels.length === 0 && names.length > 0)
+    findings.warn('labels', `${names.length} labels for a network without classes — ${where} — remove them`);
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined)
+    findings.warn('labels', `two labels are called ${twice} — ${where} — only the first can be named`);
+}
+
+async function examineNetworks(
+  pipeline: PipelineDir,
+  options: ExamineOptions,
+  findings: Findings,
+): Promise<CheckpointExamination['measured']> {
+  const { dir, unet: component, autoencoder: coder } = pipeline;
+  const unet = await findings.attempt('config', () => {
+    if (component.className !== UNET2D_CLASS_NAME)
+      throw new InputError(
+        `a ${component.className} is not supported — ${dir} — use a checkpoint with a ${UNET2D_CLASS_NAME}`,
+      );
+    return parseUNet2DConfig(component.config, path.join(dir, 'unet'));
+  });
+  const network =
+    coder &&
+    (await findings.attempt('config', () =>
+      openAutoencoder(coder.className, coder.config, path.join(dir, coder.folder)),
+    ));
+  const scheduler = await examineScheduler(pipeline, unet, findings);
+  // Without the autoencoder's config there is nothing to compare the channels with.
+  if (unet && (network || !coder))
+    await findings.attempt('config', () => checkChannels(unet, false, network, dir));
+  if (unet) await examineLabels(pipeline, unet, findings);
+
+  const unetParams = unet && (await examineWeights(unet2dSpecs(unet), component.weights, findings));
+  const params = network && coder && (await examineWeights(network.specs, coder.weights, findings));
+  let [scaledLatents, prediction]: (number | null)[] = [null, null];
+  if (unet && network && coder && params) {
+    const where = path.join(dir, coder.folder, 'config.json');
+    const model: Pick<LoadedModel, 'unet' | 'autoencoder'> = { unet, autoencoder: { network, params } };
+    scaledLatents = await tryAutoencoder(model, where, options.threads, findings);
+  }
+  if (unet && unetParams && scheduler && scheduler.timesteps.length > 0 && unet.class_embed_type === null)
+    prediction = await tryNetwork(
+      { network: unet2dNetwork(unet), unetParams },
+      scheduler.timesteps,
+      component.weights,
+      options.threads,
+      findings,
+    );
+  return { scaledLatents, prediction };
+}
+
+/**
+ * Looks a checkpoint over: files, configs, weights, scheduler, labels, and short runs of its networks.
+ * @param nameOrDir a checkpoint, a run (whose model is examined), or the name of a shipped model
+ * @throws InputError when there is no such model at all
+ */
+export async function examineCheckpoint(
+  nameOrDir: string,
+  options: ExamineOptions = {},
+): Promise<CheckpointExamination> {
+  const dir = await findModel(nameOrDir);
+  const findings = new Findings();
+  const pipeline = await findings.attempt('files', () => readPipelineDir(dir));
+  await examineFiles(pipeline?.dir ?? dir, findings);
+  let measured: CheckpointExamination['measured'] = { scaledLatents: null, prediction: null };
+  if (pipeline) {
+    await findings.attempt('config', () => compareIndex(pipeline, findings));
+    measured = await examineNetworks(pipeline, options, findings);
+  }
+  return {
+    model: nameOrDir,
+    path: pipeline?.dir ?? dir,
+    draws: findings.list.every((f) => f.severity !== 'error'),
+    findings: findings.list,
+    measured,
+  };
+}

@@ -1,0 +1,103 @@
+/** Short runs of the networks: whether numbers stay numbers, and lie where they should. */
+
+import { Denoiser } from '../pipelines/denoise.js';
+import { Codec, type LoadedModel } from '../pipelines/model.js';
+import { Random } from '../random.js';
+import type { Findings } from './findings.js';
+
+/** Where the standard deviation of scaled latents should lie: the diffusion model is trained for about 1. */
+const LATENT_SPREAD = [0.3, 3] as const;
+/** Where that of a prediction does: of ε, v and x_0 alike it is about 1. */
+const PREDICTION_SPREAD = [1e-3, 100] as const;
+/** Largest side of the picture that is tried. */
+const LARGEST = 256;
+
+export function spreadOf(values: Float32Array): number {
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  return Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length);
+}
+
+/** A picture with soft shades, edges, stripes and a little grain: [side, side, 3] in [-1, 1]. */
+export function syntheticPicture(side: number): Float32Array {
+  const grain = new Random(0, 'doctor').uniform(side * side * 3);
+  return Float32Array.from({ length: side * side * 3 }, (_, i) => {
+    const c = i % 3;
+    const [x, y] = [(Math.floor(i / 3) % side) / side, Math.floor(i / 3 / side) / side];
+    const disc = Math.hypot(x - 0.35 - 0.1 * c, y - 0.4) < 0.25 ? 1.1 : 0;
+    const stripes = y > 0.7 ? 0.5 * Math.sign(Math.sin(20 * Math.PI * x)) : 0;
+    const value = 0.9 * (x - 0.5) + 0.6 * (c === 1 ? y : -y) + disc + stripes + 0.1 * (grain[i] - 0.5);
+    return Math.max(-1, Math.min(1, value));
+  });
+}
+
+const finite = (values: Float32Array): boolean => values.every(Number.isFinite);
+
+/** Encodes a picture, looks at the latents' spread, and decodes it. */
+export async function tryAutoencoder(
+  model: Pick<LoadedModel, 'unet' | 'autoencoder'>,
+  where: string,
+  threads: number | undefined,
+  findings: Findings,
+): Promise<number | null> {
+  const codec = new Codec(model, { threads });
+  try {
+    const own = model.unet.sample_size ?? 32;
+    const side = Math.min((typeof own === 'number' ? own : Math.min(...own)) * codec.reduction, LARGEST);
+    const size = Math.max(1, Math.floor(side / codec.reduction));
+    const pixels = size * codec.reduction;
+    const latents = await codec.encode(syntheticPicture(pixels), [pixels, pixels]);
+    if (!finite(latents)) {
+      findings.error(
+        'autoencoder',
+        `a picture encodes to NaN — ${where} — use the autoencoder that belongs to the model`,
+      );
+      return null;
+    }
+    const spread = spreadOf(latents);
+    const [least, most] = LATENT_SPREAD;
+    if (!(spread >= least && spread <= most))
+      findings.warn(
+        'autoencoder',
+        `scaled latents of a picture have a standard deviation of ${spread.toPrecision(2)}, where ${least} to ${most} is usual — ${where} — check scaling_factor: about ${((model.autoencoder?.network.config.scaling_factor ?? 1) / spread).toPrecision(2)} would make it 1`,
+      );
+    await findings.attempt('autoencoder', () => codec.decode(latents, [size, size]));
+    return spread;
+  } finally {
+    await codec.dispose();
+  }
+}
+
+/** Predicts once, halfway through the timesteps. */
+export async function tryNetwork(
+  { network, unetParams }: Pick<LoadedModel, 'network' | 'unetParams'>,
+  timesteps: readonly number[],
+  where: string,
+  threads: number | undefined,
+  findings: Findings,
+): Promise<number | null> {
+  const unet = network.config;
+  const denoiser = new Denoiser(network, unetParams, { threads });
+  try {
+    const own = unet.sample_size ?? 32;
+    const [h, w] = typeof own === 'number' ? [own, own] : own;
+    const noise = new Random(0, 'doctor', 'noise').normal(h * w * unet.in_channels);
+    const label = unet.num_class_embeds === null ? null : 0;
+    const condition = { label, nullLabel: null, guidanceScale: 1 };
+    const timestep = timesteps[Math.floor(timesteps.length / 2)];
+    const output = await denoiser.predict(noise, [h, w], timestep, condition);
+    if (!finite(output)) {
+      findings.error('network', `the network predicts NaN of noise — ${where} — use an earlier checkpoint`);
+      return null;
+    }
+    const spread = spreadOf(output);
+    const [least, most] = PREDICTION_SPREAD;
+    if (!(spread >= least && spread <= most))
+      findings.warn(
+        'network',
+        `predictions of noise have a standard deviation of ${spread.toPrecision(2)}, where about 1 is usual — ${where} — use a checkpoint that was trained`,
+      );
+    return spread;
+  } finally {
+    await denoiser.dispose();
+  }
+}

@@ -1,0 +1,160 @@
+/** What the files of an ONNX export compute: each is one network of a checkpoint, its inputs and outputs by name. */
+import { type AutoencoderNetwork, openAutoencoder } from '../autoencoder/index.js';
+import { type Params, viewParams } from '../engine/params.js';
+import type { Feed } from '../engine/session.js';
+import type { Tensor, Tensor1D, Tensor4D } from '../engine/tf.js';
+import { asConstants } from '../pipelines/constants.js';
+import type { LoadedModel } from '../pipelines/model.js';
+import type { Random } from '../random.js';
+import type { UNetNetwork } from '../unet/index.js';
+
+/** An input of a file. */
+export interface FileInput {
+  /** Without the batch in front: [channels, height, width] of pictures, [] of a number for each picture. */
+  readonly shape: readonly number[];
+  readonly dtype: 'float32' | 'int64';
+  /** Whether one value may stand for all pictures of a batch. */
+  readonly broadcasts?: boolean;
+  /** Plausible values for `n` pictures, to try the file with. */
+  readonly example: (n: number, random: Random) => Float32Array;
+}
+
+/** A network as a file: pictures are channels-first outside, channels-last for `fn`. */
+export interface GraphFile {
+  /** Name without the extension: that of the component, as diffusers' and optimum's exporters call it. */
+  readonly name: 'unet' | 'vae_encoder' | 'vae_decoder';
+  readonly inputs: Readonly<Record<string, FileInput>>;
+  /** The one output, pictures or latents. */
+  readonly output: string;
+  readonly fn: (inputs: Record<string, Tensor>) => Tensor4D;
+  readonly constants: Readonly<Record<string, Feed>>;
+}
+
+const area = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+const normal =
+  (shape: readonly number[]) =>
+  (n: number, random: Random): Float32Array =>
+    random.normal(n * area(shape));
+const pictures =
+  (shape: readonly number[]) =>
+  (n: number, random: Random): Float32Array =>
+    random.uniform(n * area(shape)).map((v) => 2 * v - 1);
+/** Whole numbers from 0. */
+const below =
+  (limit: number) =>
+  (n: number, random: Random): Float32Array =>
+    random.uniform(n).map((v) => Math.floor(v * limit));
+
+function timesteps(config: UNetNetwork['config']): FileInput['example'] {
+  if (!('num_train_timesteps' in config)) return below(1000);
+  switch (config.time_embedding_type) {
+    case 'positional':
+      return below(1000);
+    case 'learned':
+      return below(config.num_train_timesteps ?? 1);
+    case 'fourier':
+      return (n, random) => random.uniform(n).map((v) => 0.1 + v);
+  }
+}
+
+function unetFile({ network, unetParams }: LoadedModel, size: readonly [number, number]): GraphFile {
+  const { config } = network;
+  const shape = [config.in_channels, ...size];
+  const rows = config.num_class_embeds;
+  return {
+    name: 'unet',
+    inputs: {
+      sample: { shape, dtype: 'float32', example: normal(shape) },
+      timestep: { shape: [], dtype: 'float32', broadcasts: true, example: timesteps(config) },
+      ...(rows === null
+        ? {}
+        : { class_labels: { shape: [], dtype: 'int64' as const, example: below(rows) } }),
+    },
+    output: 'out_sample',
+    fn: ({ sample, timestep, class_labels, ...weights }) =>
+      network.predict(weights as Params, {
+        sample: sample as Tensor4D,
+        timesteps: timestep as Tensor1D,
+        labels: class_labels as Tensor1D | undefined,
+      }),
+    constants: asConstants(network.specs, unetParams),
+  };
+}
+
+/**
+ * The same autoencoder between pictures and its own latents: as in diffusers and optimum, whoever runs the files
+ * applies scaling_factor and the like.
+ */
+function unscaled({ className, config }: AutoencoderNetwork): AutoencoderNetwork {
+  const plain: Record<string, unknown> = {
+    scaling_factor: 1,
+    shift_factor: null,
+    latents_mean: null,
+    latents_std: null,
+  };
+  const own = Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [key, key in plain ? plain[key] : value]),
+  );
+  return openAutoencoder(className, own, className);
+}
+
+const CODEBOOK = 'quantize.embedding.weight';
+
+/** Latents to try a decoder with: near entries of the codebook where there is one, so that none lies between two. */
+function latentExample(
+  network: AutoencoderNetwork,
+  params: Float32Array,
+  shape: readonly number[],
+): FileInput['example'] {
+  const codebook = viewParams(network.specs, params)[CODEBOOK];
+  if (!codebook) return normal(shape);
+  const [channels, h, w] = shape;
+  const rows = codebook.length / channels;
+  return (n, random) => {
+    const values = new Float32Array(n * area(shape));
+    const chosen = below(rows)(n * h * w, random);
+    chosen.forEach((row, i) => {
+      const [picture, pixel] = [Math.floor(i / (h * w)), i % (h * w)];
+      for (let c = 0; c < channels; c++)
+        values[(picture * channels + c) * h * w + pixel] = codebook[row * channels + c];
+    });
+    return values;
+  };
+}
+
+function autoencoderFiles(
+  { network: scaled, params }: NonNullable<LoadedModel['autoencoder']>,
+  [h, w]: readonly [number, number],
+): GraphFile[] {
+  const network = unscaled(scaled);
+  const { downscale, latentChannels } = network;
+  const picture = [network.config.in_channels, h * downscale, w * downscale];
+  const latents = [latentChannels, h, w];
+  const weights = (prefix: RegExp) => asConstants(network.specs, params, (name) => prefix.test(name));
+  return [
+    {
+      name: 'vae_encoder',
+      inputs: { sample: { shape: picture, dtype: 'float32', example: pictures(picture) } },
+      output: 'latent_sample',
+      fn: ({ sample, ...rest }) => network.encode(rest as Params, sample as Tensor4D),
+      constants: weights(/^(encoder|quant_conv)\./),
+    },
+    {
+      name: 'vae_decoder',
+      inputs: {
+        latent_sample: { shape: latents, dtype: 'float32', example: latentExample(network, params, latents) },
+      },
+      output: 'sample',
+      fn: ({ latent_sample, ...rest }) => network.decode(rest as Params, latent_sample as Tensor4D),
+      constants: weights(/^(decoder|post_quant_conv|quantize)\./),
+    },
+  ];
+}
+
+/**
+ * The files of a checkpoint.
+ * @param size height and width of the UNet's sample
+ */
+export function graphFiles(model: LoadedModel, size: readonly [number, number]): GraphFile[] {
+  return [unetFile(model, size), ...(model.autoencoder ? autoencoderFiles(model.autoencoder, size) : [])];
+}
