@@ -3,7 +3,7 @@
  * or run eagerly on a tfjs backend: the same function, the same result, by the name of an engine.
  */
 import { debug } from '../debug.js';
-import { type Engine, isCompiled, useEagerBackend } from './engines.js';
+import { backendsSettled, type Engine, isCompiled, useEagerBackend } from './engines.js';
 import type { Graph, TypedArray } from './graph.js';
 import { sizeOf } from './graph.js';
 import { lower } from './lower/index.js';
@@ -95,6 +95,7 @@ export class Compiled {
   private async build(inputs: Readonly<Record<string, Spec>>): Promise<Session> {
     const { name = 'function', onBuild } = this.options;
     onBuild?.(name);
+    await backendsSettled();
     const start = performance.now();
     const graph = graphOf(this.fn, inputs, this.options);
     requireMemory(graph, name);

@@ -52,6 +52,11 @@ async function firstOf(names: readonly string[]): Promise<boolean> {
   return false;
 }
 
+let starting: Promise<unknown> = Promise.resolve();
+
+/** Resolves when no backend is being started: until then tfjs lets no other be used, the tracer's neither. */
+export const backendsSettled = (): Promise<unknown> => starting;
+
 /**
  * Makes an eager engine's tfjs backend the current one.
  * @throws InputError when its package is not installed or does not start
@@ -77,7 +82,9 @@ export async function useEagerBackend(engine: Engine): Promise<void> {
   // tfjs-wasm's threads are browser workers: Node has none of that kind.
   if (engine === 'wasm') tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
   if (tf.getBackend() === engine) return;
-  if (!(await tf.setBackend(engine))) {
+  const start = tf.setBackend(engine);
+  starting = start.catch(() => {});
+  if (!(await start)) {
     throw new InputError(
       `engine ${engine} — its tfjs backend did not start on this machine — use --engine onnx`,
     );
