@@ -8,9 +8,7 @@ export const CONDITION_CLASS_NAME = 'UNet2DConditionModel';
 
 /** A key that other members of the family need: only its default is known here. */
 const only = <T extends string | number | boolean | null>(value: T) =>
-  z
-    .literal(value, `use ${JSON.stringify(value)}: it is of networks that are not supported`)
-    .default(value as never);
+  z.literal(value, `use a model that has ${JSON.stringify(value)} here`).default(value as never);
 
 const perLevel = <T extends z.ZodType>(one: T) => z.union([one, z.array(one).min(1)]);
 

@@ -2,7 +2,8 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type ReadTensor, readSafetensors } from '../../src/checkpoint/safetensors.js';
+import { type ReadTensor, readSafetensors, writeSafetensors } from '../../src/checkpoint/safetensors.js';
+import type { TensorToWrite } from '../../src/checkpoint/writer.js';
 import type { Engine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
 import { type RgbPicture, toBytes } from '../../src/image/index.js';
@@ -137,6 +138,24 @@ describe('a model of texts', () => {
     pipeline = await DiffusionPipeline.fromPretrained(dir, { threads: 1 });
     const [picture] = await pipeline.generate({ prompt: 'a cat', steps: 1 });
     expect(picture).toMatchObject({ width: 32, height: 32, label: null });
+  });
+
+  it('opens shards of its text encoder, with what is no parameter in them', async () => {
+    const dir = await writeStable(at('shards'), 'sd1');
+    const file = (name: string) => join(dir, 'text_encoder', name);
+    const { tensors } = await readSafetensors(file('model.safetensors'));
+    const positions = { shape: [1, 16], data: BigInt64Array.from({ length: 16 }, (_, i) => BigInt(i)) };
+    const all: [string, TensorToWrite][] = [['text_model.embeddings.position_ids', positions], ...tensors];
+    const map: Record<string, string> = {};
+    for (const [i, part] of [all.slice(0, 9), all.slice(9)].entries()) {
+      const name = `model-0000${i + 1}-of-00002.safetensors`;
+      await writeSafetensors(file(name), new Map(part));
+      for (const [tensor] of part) map[tensor] = name;
+    }
+    await writeFile(file('model.safetensors.index.json'), JSON.stringify({ weight_map: map }));
+    await rm(file('model.safetensors'));
+    pipeline = await DiffusionPipeline.fromPretrained(dir, { threads: 1 });
+    await compare('pndm', () => pipeline.generate(told));
   });
 
   it.each<[string, GenerateOptions, RegExp]>([
