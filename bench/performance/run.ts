@@ -105,6 +105,7 @@ async function scaling(rounds: number): Promise<ScalingResult[]> {
         ...plan.networks['6.5M'].model,
         sample_size: size,
         block_out_channels: [base, 2 * base, 2 * base],
+        norm_num_groups: 16,
         attention_head_dim: 32,
       });
       const batch = what === 'batch' ? value : 1;

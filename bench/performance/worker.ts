@@ -32,7 +32,7 @@ export class Worker {
 
   private async answer(): Promise<Answer> {
     const { value, done } = await this.lines.next();
-    if (done) throw new Error(this.stderr.trim().split('\n').at(-1) || 'the worker stopped');
+    if (done) throw new Error(this.stderr.match(/^.*Error.*$/m)?.[0] ?? 'the worker stopped');
     return JSON.parse(value) as Answer;
   }
 
