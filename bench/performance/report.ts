@@ -6,7 +6,6 @@ export interface Side {
   readonly name: string;
   /** Median of a run. */
   readonly ms: number;
-  readonly fastest: number;
   /** From checkpoint to the end of the first run. */
   readonly buildMs?: number;
   readonly rssMb?: number;

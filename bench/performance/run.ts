@@ -61,7 +61,7 @@ async function measure(c: Case, dir: string, names: readonly string[], rounds: n
   for (const [name, worker] of workers) {
     await worker.end();
     const { buildMs, rssMb, probe } = worker;
-    sides.push({ name, ms: median(worker.ms), fastest: Math.min(...worker.ms), buildMs, rssMb, probe });
+    sides.push({ name, ms: median(worker.ms), buildMs, rssMb, probe });
   }
   return sides;
 }
@@ -88,7 +88,6 @@ async function coldStart(rounds: number): Promise<CaseResult> {
   const sides = Object.entries(taken).map(([name, ms]) => ({
     name,
     ms: median(ms),
-    fastest: Math.min(...ms),
   }));
   return { name: '50 DDIM steps to a PNG, shipped, from a cold process', sides };
 }

@@ -1,4 +1,5 @@
 /** The work of `sumi doctor`: what it prints, and how it exits. */
+
 import {
   AREAS,
   type CheckpointExamination,
@@ -7,8 +8,9 @@ import {
   type Finding,
   type MachineReport,
 } from '../../src/doctor/index.js';
-import { InputError, RunError } from '../../src/errors.js';
+import { RunError } from '../../src/errors.js';
 import type { DoctorArgs } from '../doctor.js';
+import { requireWhole } from './checks.js';
 import { bytes } from './format.js';
 import { oneLine, print, printJson } from './report.js';
 import { version } from './version.js';
@@ -70,8 +72,7 @@ export function machineText(report: MachineReport & { readonly sumi: string }): 
 
 /** @throws RunError when what was examined is not sound; what was found is printed before */
 export async function runDoctor({ model, threads, json }: DoctorArgs): Promise<void> {
-  if (threads !== undefined && !(Number.isInteger(threads) && threads > 0))
-    throw new InputError(`${threads} is not possible — --threads — give a whole number from 1`);
+  requireWhole({ threads }, ['threads']);
   if (model === undefined) {
     const report = { sumi: version(), ...(await examineMachine()) };
     if (json) printJson(report);

@@ -1,6 +1,6 @@
 /** What the commands that change a given picture share: checks, progress, files, the report. */
+
 import { type Engine, requireEngine } from '../../src/engine/engines.js';
-import { InputError } from '../../src/errors.js';
 import type { Recipe } from '../../src/image/index.js';
 import {
   checkSeed,
@@ -9,6 +9,7 @@ import {
   type SamplingOptions,
 } from '../../src/pipelines/index.js';
 import { stepStarts } from '../../src/schedulers/index.js';
+import { requireWhole } from './checks.js';
 import { labelsOf } from './generate.js';
 import { interruptible } from './interrupt.js';
 import type { DrawingArgs } from './options.js';
@@ -46,11 +47,7 @@ export interface Drawing<Picture extends GeneratedPicture> {
 /** @throws InputError for numbers that no command can work with */
 export function checkDrawingArgs({ engine, ...argv }: DrawingArgs): void {
   requireEngine(engine as Engine);
-  for (const name of ['count', 'steps', 'threads'] as const) {
-    const value = argv[name];
-    if (value !== undefined && !(Number.isInteger(value) && value > 0))
-      throw new InputError(`${value} is not possible — --${name} — give a whole number from 1`);
-  }
+  requireWhole(argv, ['count', 'steps', 'threads']);
   checkSeed(argv.seed);
   outputsOf({ ...argv, grid: false });
 }

@@ -1,7 +1,9 @@
 /** The work of `sumi export`: checks, progress, the report. */
+
 import { InputError } from '../../src/errors.js';
 import { CHECKED_BATCHES, type ExportDtype, exportDiffusers, exportOnnx } from '../../src/export/index.js';
 import type { ExportArgs } from '../export.js';
+import { requireWhole } from './checks.js';
 import { bytes, count } from './format.js';
 import { interruptible } from './interrupt.js';
 import { note, print, printJson, warn } from './report.js';
@@ -13,8 +15,7 @@ function check({ to, dtype, size, threads, out }: ExportArgs): void {
     throw new InputError('ONNX files take fp32 or fp16 — --dtype bf16 — choose one of them');
   if (to === 'diffusers' && size !== undefined)
     throw new InputError('a diffusers folder keeps its size — --size — leave it out');
-  if (threads !== undefined && !(Number.isInteger(threads) && threads > 0))
-    throw new InputError(`${threads} is not possible — --threads — give a whole number from 1`);
+  requireWhole({ threads }, ['threads']);
   if (out.trim() === '') throw new InputError('no name — --out — name a folder');
 }
 

@@ -1,4 +1,5 @@
 /** What `sumi generate` does with its options. */
+
 import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
 import { contactSheet, type Recipe, writePng } from '../../src/image/index.js';
@@ -12,6 +13,7 @@ import {
 import { stepStarts } from '../../src/schedulers/index.js';
 import type { GenerateArgs } from '../generate.js';
 import { Animation, checkAnimationFile } from './animation.js';
+import { requireWhole } from './checks.js';
 import { interruptible } from './interrupt.js';
 import { type Outputs, outputsOf, prepareFiles } from './outputs.js';
 import { startProgress } from './progress.js';
@@ -24,12 +26,7 @@ export { outputsOf };
 /** What can be told to be wrong before the model is read. */
 function check(argv: GenerateArgs): void {
   requireEngine(argv.engine as Engine);
-  for (const name of ['count', 'steps', 'size', 'height', 'width', 'threads', 'batch'] as const) {
-    const value = argv[name];
-    if (value !== undefined && !(Number.isInteger(value) && value > 0)) {
-      throw new InputError(`${value} is not possible — --${name} — give a whole number from 1`);
-    }
-  }
+  requireWhole(argv, ['count', 'steps', 'size', 'height', 'width', 'threads', 'batch']);
   if (argv.size !== undefined && (argv.height !== undefined || argv.width !== undefined)) {
     throw new InputError(
       'a size beside a height or a width — --size — give one side of a square, or the two',

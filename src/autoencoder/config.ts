@@ -7,7 +7,8 @@ import { DECODER_BLOCKS, ENCODER_BLOCKS } from './plan.js';
 /** diffusers' name for the network, `_class_name` in vae/config.json. */
 export const AUTOENCODER_CLASS_NAME = 'AutoencoderKL';
 
-const schema = z.strictObject({
+/** Keys of every network with this encoder and decoder. */
+export const coderKeys = {
   in_channels: positive.default(3),
   out_channels: positive.default(3),
   down_block_types: z.array(z.enum(ENCODER_BLOCKS)).min(1).default(['DownEncoderBlock2D']),
@@ -15,6 +16,10 @@ const schema = z.strictObject({
   block_out_channels: z.array(positive).min(1).default([64]),
   layers_per_block: positive.default(1),
   act_fn: activationSchema.default('silu'),
+};
+
+const schema = z.strictObject({
+  ...coderKeys,
   latent_channels: positive.default(4),
   norm_num_groups: positive.default(32),
   sample_size: sizeSchema.default(32),

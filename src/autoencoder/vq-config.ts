@@ -1,21 +1,14 @@
 import { z } from 'zod';
 import { InputError } from '../errors.js';
-import { activationSchema } from '../unet/activations.js';
 import { SPATIAL_NORM_GROUPS } from '../unet/spatial-norm.js';
 import { checkBlocks, checkGroups, parseConfig, positive, sizeSchema } from '../unet/validate.js';
-import { DECODER_BLOCKS, ENCODER_BLOCKS } from './plan.js';
+import { coderKeys } from './config.js';
 
 /** diffusers' name for the network, `_class_name` in vqvae/config.json. */
 export const VQ_CLASS_NAME = 'VQModel';
 
 const schema = z.strictObject({
-  in_channels: positive.default(3),
-  out_channels: positive.default(3),
-  down_block_types: z.array(z.enum(ENCODER_BLOCKS)).min(1).default(['DownEncoderBlock2D']),
-  up_block_types: z.array(z.enum(DECODER_BLOCKS)).min(1).default(['UpDecoderBlock2D']),
-  block_out_channels: z.array(positive).min(1).default([64]),
-  layers_per_block: positive.default(1),
-  act_fn: activationSchema.default('silu'),
+  ...coderKeys,
   /** Channels between the encoder and quant_conv, and between post_quant_conv and the decoder. */
   latent_channels: positive.default(3),
   sample_size: sizeSchema.default(32),

@@ -62,7 +62,8 @@ export function isLeftover(name: string): boolean {
   return writer !== null && !(writer.from === host && isAlive(writer.pid));
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process of this machine runs. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

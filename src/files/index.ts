@@ -1,5 +1,6 @@
 export { isDirectory, isFile, makeFolder, readBytes } from './access.js';
 export {
+  isAlive,
   isLeftover,
   removeDirectory,
   settledDirectory,

@@ -68,7 +68,7 @@ export class Denoiser {
     const guided = differs && guidanceScale !== 1;
     const rows = guided ? 2 : 1;
     const shape = [rows, ...size, config.in_channels];
-    const seen = condition.channels ? beside(sample, condition.channels, size) : sample;
+    const seen = condition.channels ? beside(sample, condition.channels, size[0] * size[1]) : sample;
     const data = guided ? twice(seen) : seen;
     const inputs: Record<string, Feed> = {
       sample: { data, shape, dtype: 'float32' },
@@ -107,9 +107,8 @@ function joined(parts: readonly Float32Array[]): Float32Array {
   return all;
 }
 
-/** [height, width, C] and [height, width, D] as [height, width, C + D]. */
-function beside(a: Float32Array, b: Float32Array, [height, width]: readonly [number, number]): Float32Array {
-  const pixels = height * width;
+/** [pixels, C] and [pixels, D] as [pixels, C + D]. */
+export function beside(a: Float32Array, b: Float32Array, pixels: number): Float32Array {
   const [c, d] = [a.length / pixels, b.length / pixels];
   const both = new Float32Array(a.length + b.length);
   for (let i = 0; i < pixels; i++) {

@@ -1,4 +1,5 @@
 /** What a network that was trained for inpainting sees beside its sample (Stable Diffusion inpainting's 9 channels). */
+import { beside } from './denoise.js';
 import type { Codec } from './model.js';
 import { sampleMask } from './paint-mask.js';
 
@@ -17,11 +18,5 @@ export async function keptChannels(
   const kept = picture.map((value, i) => (mask[Math.floor(i / 3)] > 0 ? 0 : value));
   const encoded = await codec.encode(kept, [side, side]);
   const painted = sampleMask(mask, side, codec.reduction, 1, 0);
-  const channels = encoded.length / painted.length;
-  const both = new Float32Array(painted.length * (1 + channels));
-  for (const [i, value] of painted.entries()) {
-    both[i * (1 + channels)] = value;
-    both.set(encoded.subarray(i * channels, (i + 1) * channels), i * (1 + channels) + 1);
-  }
-  return both;
+  return beside(Float32Array.from(painted), encoded, painted.length);
 }

@@ -79,7 +79,7 @@ export class CMStochasticIterativeScheduler implements Sampler {
   }
 
   previousTimestep(timestep: number): number {
-    return this.timesteps[this.index.find(timestep) + 1] ?? Number.NEGATIVE_INFINITY;
+    return this.index.after(timestep) ?? Number.NEGATIVE_INFINITY;
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {

@@ -5,11 +5,10 @@
 import { makeBetas } from '../diffusion/betas.js';
 import { addNoise, cumulativeAlphas } from '../diffusion/noising.js';
 import { convertPrediction } from '../diffusion/prediction.js';
-import { InputError } from '../errors.js';
 import { checkSameSize, combine } from './combine.js';
 import { type DDIMInverseConfig, ddimInverseConfig, parseConfig, writeConfig } from './config.js';
 import { limitOriginal } from './limit.js';
-import { checkTimestep, spacedTimesteps } from './timesteps.js';
+import { checkTimestep, requireNumber, spacedTimesteps } from './timesteps.js';
 import type { Scheduler, StepResult } from './types.js';
 
 export class DDIMInverseScheduler implements Scheduler {
@@ -30,8 +29,7 @@ export class DDIMInverseScheduler implements Scheduler {
   }
 
   setTimesteps(steps: number | readonly number[]): void {
-    if (typeof steps !== 'number')
-      throw new InputError('timesteps cannot be chosen — DDIMInverseScheduler setTimesteps — give a number');
+    requireNumber(steps, 'DDIMInverseScheduler setTimesteps');
     this.timesteps = spacedTimesteps(this.config, steps).reverse();
     this.stride = Math.floor(this.config.num_train_timesteps / steps);
   }

@@ -63,7 +63,7 @@ export abstract class DistilledScheduler implements Scheduler {
   }
 
   previousTimestep(timestep: number): number {
-    return this.timesteps[this.index.find(timestep) + 1] ?? -1;
+    return this.index.after(timestep) ?? -1;
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {

@@ -6,7 +6,6 @@
  *
  * Not for models of DDPM's process.
  */
-import { InputError } from '../errors.js';
 import { checkSameSize, combine, combine64, drawNoise } from './combine.js';
 import {
   type EDMConfig,
@@ -22,7 +21,7 @@ import { limitOriginal } from './limit.js';
 import { exponentialSigmas, karrasSigmas } from './sigmas.js';
 import { requireSolver } from './solver-options.js';
 import { StepIndex } from './step-index.js';
-import { checkStepCount } from './timesteps.js';
+import { checkStepCount, requireNumber } from './timesteps.js';
 import type { Sampler, StepOptions, StepResult } from './types.js';
 
 abstract class EDMScheduler<Config extends EDMConfig> implements Sampler {
@@ -50,8 +49,7 @@ abstract class EDMScheduler<Config extends EDMConfig> implements Sampler {
   }
 
   setTimesteps(steps: number | readonly number[]): void {
-    if (typeof steps !== 'number')
-      throw new InputError(`timesteps cannot be chosen — ${this.className} setTimesteps — give a number`);
+    requireNumber(steps, `${this.className} setTimesteps`);
     const { num_train_timesteps, sigma_schedule, sigma_min, sigma_max, rho, final_sigmas_type } = this.config;
     checkStepCount(steps, num_train_timesteps);
     const sigmas =
@@ -69,7 +67,7 @@ abstract class EDMScheduler<Config extends EDMConfig> implements Sampler {
   }
 
   previousTimestep(timestep: number): number {
-    return this.timesteps[this.index.find(timestep) + 1] ?? Number.NEGATIVE_INFINITY;
+    return this.index.after(timestep) ?? Number.NEGATIVE_INFINITY;
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {

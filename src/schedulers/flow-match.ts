@@ -17,8 +17,8 @@ import {
 import { twiceAStep } from './sigma-scheduler.js';
 import { sigmaSpacingOf, spacedSigmas } from './sigmas.js';
 import { StepIndex } from './step-index.js';
-import { checkStepCount, linspaceAt } from './timesteps.js';
-import { type Sampler, type StepOptions, type StepResult, stepStarts } from './types.js';
+import { checkStepCount, linspaceAt, requireNumber } from './timesteps.js';
+import type { Sampler, StepOptions, StepResult } from './types.js';
 
 /** Moves levels towards the noise, for pictures of more pixels (Esser et al. 2024, eq. 23). */
 const shifted = (sigma: number, shift: number): number => (shift * sigma) / (1 + (shift - 1) * sigma);
@@ -52,9 +52,7 @@ abstract class FlowScheduler<Config extends FlowMatchHeunConfig> implements Samp
   }
 
   previousTimestep(timestep: number): number {
-    const index = this.index.find(timestep);
-    const next = stepStarts(this).find((i) => i > index);
-    return next === undefined ? -1 : this.timesteps[next];
+    return this.index.after(timestep) ?? -1;
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
@@ -69,8 +67,7 @@ abstract class FlowScheduler<Config extends FlowMatchHeunConfig> implements Samp
 
   /** Equal steps between the noisiest and the cleanest level of training, which are shifted themselves. */
   protected equalSigmas(steps: number | readonly number[], shiftsEnds: boolean): number[] {
-    if (typeof steps !== 'number')
-      throw new InputError(`timesteps cannot be chosen — ${this.className} setTimesteps — give a number`);
+    requireNumber(steps, `${this.className} setTimesteps`);
     const { num_train_timesteps, shift } = this.config;
     checkStepCount(steps, num_train_timesteps);
     const cleanest = shiftsEnds ? shifted(1 / num_train_timesteps, shift) : 1 / num_train_timesteps;

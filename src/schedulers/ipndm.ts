@@ -64,7 +64,7 @@ export class IPNDMScheduler implements Sampler {
   }
 
   previousTimestep(timestep: number): number {
-    return this.timesteps[this.index.find(timestep) + 1] ?? -1;
+    return this.index.after(timestep) ?? -1;
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {

@@ -22,6 +22,7 @@ import {
   checkStepCount,
   checkTimestep,
   linspaceAt,
+  requireNumber,
   roundHalfEven,
   type TimestepSpacing,
 } from './timesteps.js';
@@ -81,8 +82,7 @@ export abstract class LambdaScheduler<Config extends LambdaConfig> implements Sc
           : checkCustomTimesteps(steps, num_train_timesteps);
       this.sigmas = this.timesteps.map((t) => trainSigmas[t]);
     } else {
-      if (typeof steps !== 'number')
-        throw new InputError(`timesteps cannot be chosen under ${spacing} — setTimesteps — give a number`);
+      requireNumber(steps, 'setTimesteps', spacing);
       checkStepCount(steps, num_train_timesteps);
       const { sigma_min = trainSigmas[0], sigma_max = trainSigmas[num_train_timesteps - 1] } = this.config;
       this.sigmas = spacedSigmas(spacing, sigma_min, sigma_max, steps);
@@ -97,7 +97,7 @@ export abstract class LambdaScheduler<Config extends LambdaConfig> implements Sc
   }
 
   previousTimestep(timestep: number): number {
-    return this.timesteps[this.index.find(timestep) + 1] ?? -1;
+    return this.index.after(timestep) ?? -1;
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {

@@ -12,7 +12,7 @@ import { checkSameSize, combine, combine64 } from './combine.js';
 import { type PNDMConfig, parseConfig, pndmConfig, writeConfig } from './config.js';
 import { StepIndex } from './step-index.js';
 import { checkTimestep, spacedTimesteps } from './timesteps.js';
-import { type Scheduler, type StepResult, stepStarts } from './types.js';
+import type { Scheduler, StepResult } from './types.js';
 
 /** Steps by Runge–Kutta, each of so many calls with so much weight (eq. 13). */
 const RUNGE_KUTTA_STEPS = 3;
@@ -83,9 +83,7 @@ export class PNDMScheduler implements Scheduler {
 
   previousTimestep(timestep: number): number {
     checkTimestep(timestep, this.config.num_train_timesteps);
-    const index = this.index.find(timestep);
-    const next = stepStarts(this).find((i) => i > index);
-    return next === undefined ? -1 : this.timesteps[next];
+    return this.index.after(timestep) ?? -1;
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {

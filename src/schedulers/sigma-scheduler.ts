@@ -1,7 +1,6 @@
 /** What the solvers of the probability-flow ODE in σ have in common (Karras et al. 2022, table 1). */
 import type { BetaConfig } from '../diffusion/betas.js';
 import { conversionCoefficients, type PredictionType } from '../diffusion/prediction.js';
-import { InputError } from '../errors.js';
 import { checkSameSize, combine, combine64 } from './combine.js';
 import { writeConfig } from './config.js';
 import {
@@ -19,10 +18,11 @@ import {
   checkCustomTimesteps,
   checkTimestepRange,
   linspaceAt,
+  requireNumber,
   spacedTimesteps,
   type TimestepSpacing,
 } from './timesteps.js';
-import { type Scheduler, type StepOptions, type StepResult, stepStarts } from './types.js';
+import type { Scheduler, StepOptions, StepResult } from './types.js';
 
 interface SigmaConfig extends BetaConfig {
   prediction_type: PredictionType;
@@ -102,9 +102,7 @@ export abstract class SigmaScheduler<Config extends SigmaConfig> implements Sche
   }
 
   previousTimestep(timestep: number): number {
-    const index = this.index.find(timestep);
-    const next = stepStarts(this).find((i) => i > index);
-    return next === undefined ? -1 : this.timesteps[next];
+    return this.index.after(timestep) ?? -1;
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
@@ -151,10 +149,7 @@ export abstract class SigmaScheduler<Config extends SigmaConfig> implements Sche
   private chooseTimesteps(steps: number | readonly number[]): number[] {
     const { num_train_timesteps, timestep_spacing } = this.config;
     if (typeof steps !== 'number') {
-      if (this.spacing !== null)
-        throw new InputError(
-          `timesteps cannot be chosen under ${this.spacing} — setTimesteps — give a number`,
-        );
+      if (this.spacing !== null) requireNumber(steps, 'setTimesteps', this.spacing);
       return checkCustomTimesteps(steps, num_train_timesteps);
     }
     const spaced = spacedTimesteps(this.config, steps);

@@ -29,6 +29,13 @@ export class StepIndex {
     );
   }
 
+  /** The timestep at which the step after this one begins; undefined after the last. */
+  after(timestep: number): number | undefined {
+    const index = this.find(timestep);
+    const next = this.starts ? this.starts.find((i) => i > index) : index + 1;
+    return next === undefined ? undefined : this.timesteps[next];
+  }
+
   /**
    * For a visit that makes sense only after the one before it: a step's second look at the model.
    * @throws InputError when that was not the last one

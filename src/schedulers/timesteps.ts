@@ -61,6 +61,21 @@ export function checkStepCount(n: number, numTrainTimesteps: number): void {
     throw new InputError(`${n} steps — setTimesteps — give an integer from 1 to ${numTrainTimesteps}`);
 }
 
+/**
+ * For schedules whose timesteps cannot be chosen.
+ * @param under the setting that rules it out, if it is not the scheduler itself
+ * @throws InputError unless `steps` is a number
+ */
+export function requireNumber(
+  steps: number | readonly number[],
+  where: string,
+  under?: string,
+): asserts steps is number {
+  if (typeof steps === 'number') return;
+  const why = under === undefined ? '' : ` under ${under}`;
+  throw new InputError(`timesteps cannot be chosen${why} — ${where} — give a number`);
+}
+
 /** @throws InputError unless `timestep` is an integer of the schedule */
 export function checkTimestep(timestep: number, numTrainTimesteps: number): void {
   if (!Number.isInteger(timestep) || timestep < 0 || timestep >= numTrainTimesteps)

@@ -15,7 +15,7 @@ import { findWeights, WEIGHTS_NAME } from '../checkpoint/weights.js';
 import { Batches, type Dataset, floatPictures } from '../data/index.js';
 import { initParams } from '../engine/params.js';
 import { InputError } from '../errors.js';
-import { isFile, makeFolder, writeFileAtomic } from '../files/index.js';
+import { isFile, writeFileAtomic } from '../files/index.js';
 import { contactSheet, writePng } from '../image/index.js';
 import { Random } from '../random.js';
 import { autoencoderBatch, autoencoderLoss, encodeDataset, reconstruct } from './autoencoder.js';
@@ -71,7 +71,6 @@ export async function trainAutoencoder(
   settings: AutoencoderStage,
   options: StageOptions,
 ): Promise<StageResult> {
-  await makeFolder(dir);
   const model = parseAutoencoderConfig({ ...settings.model, sample_size: config.size });
   const specs = autoencoderSpecs(model);
   const random = new Random(config.seed, 'autoencoder');
@@ -125,7 +124,6 @@ export async function trainAutoencoder(
   options.onNote?.('measuring the latents');
   const { std } = await encodeDataset({ ...model, scaling_factor: 1 }, result.ema, dataset, options);
   const measured = { ...model, scaling_factor: Number((1 / std).toPrecision(6)) };
-  await makeFolder(join(dir, 'model'));
   await saveParams(specs, result.ema, join(dir, 'model', WEIGHTS_NAME));
   await writeFileAtomic(
     join(dir, 'model', 'config.json'),

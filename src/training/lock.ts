@@ -3,20 +3,11 @@ import { open, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { fileError } from '../files/index.js';
+import { fileError, isAlive } from '../files/index.js';
 
 const NAME = 'run.lock';
 /** Locks of this process: another process may have had its number before (in a container it often has). */
 const held = new Set<string>();
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
 
 /** Whether a lock was left by a process that is gone. One of another machine counts as left: it cannot be asked. */
 function isStale(path: string, text: string): boolean {

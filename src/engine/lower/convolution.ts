@@ -20,6 +20,11 @@ function dilations(g: Geometry): number[] {
   return [g.dilationHeight, g.dilationWidth];
 }
 
+/** Whether a filter visits every pixel and sees neighbours: no strides, no dilation. */
+function isDense(g: Geometry): boolean {
+  return g.strideHeight === 1 && g.strideWidth === 1 && g.dilationHeight === 1 && g.dilationWidth === 1;
+}
+
 const conv2d: Lower = (l, node) => {
   const [x, w, bias] = node.inputs;
   const g = convInfo(l.value(x).shape, l.value(w).shape, node.attrs);
@@ -48,13 +53,7 @@ const conv2dInput: Lower = (l, node) => {
   const { padInfo: p } = g;
   const fits = p.top < kernel[0] && p.left < kernel[1] && p.bottom < kernel[0] && p.right < kernel[1];
   let made: string;
-  if (
-    g.strideHeight === 1 &&
-    g.strideWidth === 1 &&
-    g.dilationHeight === 1 &&
-    g.dilationWidth === 1 &&
-    fits
-  ) {
+  if (isDense(g) && fits) {
     const flipped = kernel[0] === 1 && kernel[1] === 1 ? filter : flip(l, filter, [2, 3]);
     const swapped = l.emit('Transpose', [flipped], { perm: [1, 0, 2, 3] });
     made = l.emit('Conv', [source, swapped], {
@@ -94,8 +93,7 @@ const conv2dFilter: Lower = (l, node) => {
   const [kh, kw] = [g.filterHeight, g.filterWidth];
   const source = channelsOutermost(l, x);
   const grad = channelsOutermost(l, dy);
-  const unit = g.strideHeight === 1 && g.strideWidth === 1 && g.dilationHeight === 1 && g.dilationWidth === 1;
-  const sameSize = unit && g.outHeight === g.inHeight && g.outWidth === g.inWidth;
+  const sameSize = isDense(g) && g.outHeight === g.inHeight && g.outWidth === g.inWidth;
   const taps = sameSize ? shiftedTaps(l, source, grad, g) : slicedTaps(l, source, grad, g);
   // [O, taps·I] = [O, kh, kw, I]
   const all = taps.length === 1 ? taps[0] : l.emit('Concat', taps, { axis: 1 });
