@@ -1,4 +1,5 @@
 /** The networks that predict: diffusers' UNet2DModel and UNet2DConditionModel, and the classic U-Net for segmentation. */
+export type { Cut, CutResult } from './body.js';
 export {
   type ClassicUNetConfig,
   type ClassicUNetInput,
@@ -22,5 +23,12 @@ export {
   unet2dConditionNetwork,
   unet2dNetwork,
 } from './network.js';
-export { type ClassLabels, checkTimesteps, isClassConditional, unet2d, unet2dSpecs } from './unet2d.js';
-export { unet2dCondition, unet2dConditionSpecs } from './unet2d-condition.js';
+export {
+  type ClassLabels,
+  checkTimesteps,
+  isClassConditional,
+  unet2d,
+  unet2dCut,
+  unet2dSpecs,
+} from './unet2d.js';
+export { unet2dCondition, unet2dConditionCut, unet2dConditionSpecs } from './unet2d-condition.js';
