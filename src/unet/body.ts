@@ -25,12 +25,12 @@ export interface Cut {
 }
 
 /** What a network that is cut gives. */
-export interface CutResult {
+export type CutResult = {
   /** [N, H, W, out_channels] */
   readonly output: Tensor4D;
   /** For a later step's `Cut`. */
   readonly deep: Tensor4D;
-}
+};
 
 /** What blocks are told beside their input. */
 export interface Told {
@@ -136,7 +136,7 @@ function skipChannels({ down }: BodyPlan, branch: number): number {
  * Runs the blocks.
  * @param x the first convolution's result, [N, H, W, C0]
  * @param cut given for a run that keeps or reuses what the deep part gives
- * @returns x: [N, H, W, C]; picture as `upBlock` returns it; deep: what the deep part gave, where there is a cut
+ * @returns x: [N, H, W, C]; picture as `upBlock` returns it; deep: what the deep part gave (all, without a cut)
  * @throws InputError for a branch that the network does not have
  */
 export function body(
@@ -145,7 +145,7 @@ export function body(
   x: Tensor4D,
   { temb, picture: given = null, context = null }: Told,
   cut?: Cut,
-): { x: Tensor4D; picture: Tensor4D | null; deep: Tensor4D | null } {
+): { x: Tensor4D; picture: Tensor4D | null; deep: Tensor4D } {
   if (cut) checkBranch(plan, cut.branch);
   const [down, deepDown] = cut ? splitDown(plan.down, cut.branch) : [[], plan.down];
   const [up, deepUp] = cut ? splitUp(plan.up, cut.branch) : [[], plan.up];
@@ -171,7 +171,7 @@ export function body(
   }
   picture = null;
   if (!cut?.deep) ascend(deepUp);
-  const deep = cut ? h : null;
+  const deep = h;
   ascend(up);
   return { x: h, picture, deep };
 }

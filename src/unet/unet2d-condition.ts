@@ -59,7 +59,7 @@ export function unet2dConditionCut(
   context: Tensor3D,
   cut: Cut,
 ): CutResult {
-  return run(config, params, sample, timesteps, context, cut) as CutResult;
+  return run(config, params, sample, timesteps, context, cut);
 }
 
 function run(
@@ -69,7 +69,7 @@ function run(
   timesteps: Tensor1D,
   context: Tensor3D,
   cut?: Cut,
-): { output: Tensor4D; deep: Tensor4D | null } {
+): CutResult {
   checkInputs(config, sample, timesteps, context);
   const { act_fn: act, block_out_channels: widths } = config;
   return tf.tidy(() => {
@@ -82,7 +82,8 @@ function run(
     const first = conv(params, 'conv_in', centred as Tensor4D, { padding: 1 }); // [N, H, W, C0]
     const { x, deep } = body(params, planUNet2DCondition(config), first, { temb, context }, cut);
     const h = activation(act, norm(params, 'conv_norm_out', x, config.norm_num_groups, config.norm_eps));
-    return { output: conv(params, 'conv_out', h, { padding: 1 }), deep }; // [N, H, W, out_channels]
+    const output = conv(params, 'conv_out', h, { padding: 1 }); // [N, H, W, out_channels]
+    return { output, deep: cut ? deep : output };
   });
 }
 

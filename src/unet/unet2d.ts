@@ -132,7 +132,7 @@ export function unet2dCut(
   classLabels: ClassLabels | undefined,
   cut: Cut,
 ): CutResult {
-  return run(config, params, sample, timesteps, classLabels, cut) as CutResult;
+  return run(config, params, sample, timesteps, classLabels, cut);
 }
 
 function run(
@@ -142,7 +142,7 @@ function run(
   timesteps: Tensor1D,
   classLabels?: ClassLabels,
   cut?: Cut,
-): { output: Tensor4D; deep: Tensor4D | null } {
+): CutResult {
   const plan = planUNet2D(config);
   checkInputs(config, sample, timesteps, classLabels, plan.tembChannels);
   return tf.tidy(() => {
@@ -155,7 +155,7 @@ function run(
     if (picture) h = tf.add(h, picture);
     const output: Tensor4D =
       config.time_embedding_type === 'fourier' ? tf.div(h, tf.reshape(timesteps, [-1, 1, 1, 1])) : h;
-    return { output, deep };
+    return { output, deep: cut ? deep : output };
   });
 }
 
