@@ -107,6 +107,7 @@ export class Compiled {
       provider,
       threads: this.options.threads,
       profile: this.options.profile,
+      optimize: this.options.constants !== undefined,
     });
     if (debug('time')) {
       const ms = (a: number, b: number) => `${(b - a).toFixed(0)} ms`;
