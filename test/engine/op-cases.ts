@@ -1,4 +1,4 @@
-import { describe, it } from 'vitest';
+/** Each operation once or more, with inputs: what every way of running a function is checked with. */
 import type { TensorFunction } from '../../src/engine/compile.js';
 import * as ops from '../../src/engine/ops.js';
 import type { Feed } from '../../src/engine/session.js';
@@ -12,10 +12,10 @@ import {
 } from '../../src/engine/tf.js';
 import { activation } from '../../src/unet/activations.js';
 import { firDownsample2x, firUpsample2x } from '../../src/unet/resample.js';
-import { expectSame, feed, ints } from './helpers.js';
+import { feed, ints } from './feeds.js';
 
 /** The value of `f` and its gradients with respect to all float inputs, under a fixed non-uniform weighting. */
-function withGradients(f: (x: Record<string, Tensor>) => Tensor): TensorFunction {
+export function withGradients(f: (x: Record<string, Tensor>) => Tensor): TensorFunction {
   return (inputs) => {
     const names = Object.keys(inputs).filter((n) => inputs[n].dtype === 'float32');
     const y = f(inputs);
@@ -33,7 +33,7 @@ function withGradients(f: (x: Record<string, Tensor>) => Tensor): TensorFunction
   };
 }
 
-type Case = [name: string, f: (x: Record<string, Tensor>) => Tensor, inputs: Record<string, Feed>];
+export type Case = [name: string, f: (x: Record<string, Tensor>) => Tensor, inputs: Record<string, Feed>];
 
 const positive = (shape: number[], seed: number): Feed => {
   const f = feed(shape, seed);
@@ -81,7 +81,7 @@ const binary: [string, (a: Tensor, b: Tensor) => Tensor][] = [
   ['squaredDifference', tf.squaredDifference],
 ];
 
-const cases: Case[] = [
+const operations: Case[] = [
   ...unary.map(([name, f]): Case => [name, ({ x }) => f(x), { x: positive([2, 3, 5], 1) }]),
   ...binary.flatMap(([name, f]): Case[] => [
     [name, ({ a, b }) => f(a, b), { a: positive([2, 3, 4, 5], 2), b: positive([2, 3, 4, 5], 3) }],
@@ -238,7 +238,8 @@ convolutions.push(
   ],
 );
 
-const noGradient = new Set([
+/** Cases of which only the value is compared. */
+export const noGradient = new Set([
   'oneHot',
   'comparisons',
   'elu', // tfjs's EluGrad kernel has no lowering
@@ -248,14 +249,4 @@ const noGradient = new Set([
   'squaredDifference, broadcast',
 ]);
 
-describe('compiled equals eager', () => {
-  for (const [name, f, inputs] of [...cases, ...convolutions]) {
-    it(name, async () => {
-      if (noGradient.has(name)) await expectSame((x) => ({ y: f(x) }), inputs);
-      else {
-        await expectSame((x) => ({ y: f(x) }), inputs);
-        await expectSame(withGradients(f), inputs, 1e-4);
-      }
-    });
-  }
-});
+export const cases: readonly Case[] = [...operations, ...convolutions];
