@@ -176,6 +176,26 @@ const operations: Case[] = [
     ({ x, g, b }) => ops.layerNorm(tf.transpose(x, [0, 2, 1, 3]), g as Tensor1D, b as Tensor1D, 1e-5),
     { x: feed([2, 3, 4, 6], 1), g: feed([6], 2), b: feed([6], 3) },
   ],
+  [
+    'groupNorms of two epsilons',
+    ({ x, g, b }) =>
+      tf.sub(
+        ops.groupNorm(x, g as Tensor1D, b as Tensor1D, 2, 0.1),
+        ops.groupNorm(x, b as Tensor1D, g as Tensor1D, 2, 1e-5),
+      ),
+    { x: feed([2, 3, 4, 6], 1), g: feed([6], 2), b: feed([6], 3) },
+  ],
+  // A mean that is large beside the spread: E[x²] - E[x]² would have no digits left.
+  [
+    'groupNorm far from zero',
+    ({ x, g, b }) => ops.groupNorm(tf.add(x, 30), g as Tensor1D, b as Tensor1D, 2, 1e-5),
+    { x: feed([2, 3, 4, 6], 1), g: feed([6], 2), b: feed([6], 3) },
+  ],
+  [
+    'layerNorm far from zero',
+    ({ x, g, b }) => ops.layerNorm(tf.add(x, 30), g as Tensor1D, b as Tensor1D, 1e-5),
+    { x: feed([2, 7, 6], 1), g: feed([6], 2), b: feed([6], 3) },
+  ],
   ['avgPool2x', ({ x }) => ops.avgPool2x(x as Tensor4D), { x: feed([2, 4, 6, 5], 1) }],
   ['firDownsample2x', ({ x }) => firDownsample2x(x as Tensor4D), { x: feed([2, 4, 6, 3], 1) }],
   ['firUpsample2x', ({ x }) => firUpsample2x(x as Tensor4D), { x: feed([2, 2, 3, 3], 1) }],
