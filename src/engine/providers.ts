@@ -51,7 +51,7 @@ export function providerError(provider: Provider, error: Error): Error {
   }
   if (provider === 'cuda' && /libcu|cudnn|cuda.*(driver|device)|providers_cuda|shared library/i.test(line)) {
     return new InputError(
-      'engine cuda — CUDA did not start — install a driver, CUDA 12 and cuDNN 9 for it, or use --engine onnx',
+      'engine cuda — CUDA did not start — update the NVIDIA driver or CUDA to versions that belong together, or use --engine onnx',
     );
   }
   return error;
