@@ -32,10 +32,14 @@ export class Lowering {
   private readonly made = new Map<string, string>();
   private counter = 0;
 
-  /** @param standard whether only operators of the ONNX standard are written, none of ONNX Runtime's own */
+  /**
+   * @param standard whether only operators of the ONNX standard are written, none of ONNX Runtime's own
+   * @param carefulNorms see LowerOptions
+   */
   constructor(
     readonly graph: Graph,
     readonly standard = false,
+    readonly carefulNorms = false,
   ) {}
 
   value(id: number): Value {
