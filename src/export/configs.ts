@@ -21,7 +21,13 @@ export function textConfig(
   original: JsonObject,
   dtype?: string,
 ): JsonObject {
-  const { torch_dtype: _, dtype: __, ...rest } = original;
+  const { torch_dtype: _, dtype: __, ...known } = original;
+  // transformers 5 takes nothing but floats here, and JSON's 1.0 is JavaScript's 1: of no use but to start training.
+  const rest = Object.fromEntries(
+    Object.entries(known).filter(
+      ([key, value]) => !(key.startsWith('initializer_') && Number.isInteger(value)),
+    ),
+  );
   const own = config as unknown as JsonObject;
   return { ...rest, ...own, architectures: [CLIP_TEXT_CLASS_NAME], ...(dtype && { dtype }) };
 }

@@ -145,6 +145,9 @@ describe('sumi export --to diffusers of a model of texts', () => {
       hidden_size: 32,
       bos_token_id: 632,
     });
+    // Its 1.0 would become 1, which transformers 5 refuses.
+    expect((await json(at('sd1', 'text_encoder/config.json'))).initializer_factor).toBe(1);
+    expect(await json(at('half', 'text_encoder/config.json'))).not.toHaveProperty('initializer_factor');
   });
 });
 
