@@ -31,7 +31,8 @@ function folderOf(className: string): ComponentFolder | null {
 
 /** Whether a folder holds a pipeline, or a run that has written one. */
 async function holdsPipeline(dir: string): Promise<boolean> {
-  const files = ['model_index.json', 'unet/config.json', 'model/model_index.json'];
+  // A scheduler beside the network makes a flat pipeline of it.
+  const files = ['model_index.json', 'unet/config.json', 'model/model_index.json', 'scheduler_config.json'];
   for (const file of files) if (await isFile(join(dir, file))) return true;
   return false;
 }
