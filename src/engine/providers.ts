@@ -13,7 +13,7 @@ export type Provider = 'cpu' | 'webgpu' | 'cuda';
  * itself. Its norms want care.
  */
 export const loweringFor = (provider: Provider): LowerOptions =>
-  provider === 'webgpu' ? { standard: true, carefulNorms: true } : {};
+  provider === 'webgpu' ? { standard: true, carefulNorms: true } : { direct: provider === 'cuda' };
 
 /**
  * Names of the nodes that are not left to the WebGPU provider. It takes a MaxPool that is asked for indices and then

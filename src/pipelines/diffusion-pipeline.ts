@@ -4,6 +4,7 @@ import { requireEngine } from '../engine/engines.js';
 import { sizeOf } from '../engine/graph.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
+import type { LoraFile } from '../lora/index.js';
 import { Random } from '../random.js';
 import { type Scheduler, schedulerFromConfig } from '../schedulers/index.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
@@ -14,6 +15,8 @@ export interface PipelineOptions {
   /** Default 'onnx'. */
   readonly engine?: Engine;
   readonly threads?: number;
+  /** LoRA files whose changes are added to the weights, each with a weight of its own (default 1). */
+  readonly loras?: readonly (string | LoraFile)[];
 }
 
 /** What a model that draws from texts is to draw. */
@@ -98,11 +101,12 @@ export class DiffusionPipeline {
 
   /**
    * Opens a diffusers pipeline directory, or a model that comes with Sumi by its name.
-   * @throws InputError when there is no such model, it does not fit together, or the engine cannot run here
+   * @throws InputError when there is no such model, it or a LoRA file does not fit, or the engine cannot run here
    */
   static async fromPretrained(nameOrDir: string, options: PipelineOptions = {}): Promise<DiffusionPipeline> {
     if (options.engine) requireEngine(options.engine);
-    return new DiffusionPipeline(await loadModel(nameOrDir), options);
+    const loras = options.loras?.map((lora) => (typeof lora === 'string' ? { path: lora } : lora));
+    return new DiffusionPipeline(await loadModel(nameOrDir, { ...options, loras }), options);
   }
 
   get labels(): readonly string[] {

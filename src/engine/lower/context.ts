@@ -35,11 +35,13 @@ export class Lowering {
   /**
    * @param standard whether only operators of the ONNX standard are written, none of ONNX Runtime's own
    * @param carefulNorms see LowerOptions
+   * @param direct see LowerOptions
    */
   constructor(
     readonly graph: Graph,
     readonly standard = false,
     readonly carefulNorms = false,
+    readonly direct = standard,
   ) {}
 
   value(id: number): Value {

@@ -33,7 +33,7 @@ function isDense(g: Geometry): boolean {
 const WINOGRAD_PAYS = { known: 0.6, given: 0.8, gradient: 1.1 };
 
 function byWinograd(l: Lowering, g: Geometry, filter: keyof typeof WINOGRAD_PAYS): Winograd | null {
-  if (l.standard || !isWinograd(g) || winogradCost(g) >= WINOGRAD_PAYS[filter]) return null;
+  if (l.direct || !isWinograd(g) || winogradCost(g) >= WINOGRAD_PAYS[filter]) return null;
   return new Winograd(l, g);
 }
 

@@ -28,6 +28,8 @@ export interface LowerOptions {
    * InstanceNormalization takes the epsilon of another of its shape. Default false.
    */
   readonly carefulNorms?: boolean;
+  /** No convolution by Winograd's way, which is measured on CPUs; so it is with `standard`. Default false. */
+  readonly direct?: boolean;
 }
 
 /**
@@ -35,8 +37,8 @@ export interface LowerOptions {
  * @returns the same computation with inputs and outputs in the graph's own axes' order
  * @throws Error naming the operation and the model's line when a node has no lowering
  */
-export function lower(graph: Graph, { metadata, standard, carefulNorms }: LowerOptions = {}): OnnxModel {
-  const l = new Lowering(graph, standard, carefulNorms);
+export function lower(graph: Graph, { metadata, standard, carefulNorms, direct }: LowerOptions = {}): OnnxModel {
+  const l = new Lowering(graph, standard, carefulNorms, direct);
   const inputs: ValueInfo[] = Object.entries(graph.inputs).map(([name, id]) => {
     const { shape, dtype } = l.value(id);
     l.bind(id, name, identity(shape.length));
