@@ -35,7 +35,7 @@ async function draw(dir: string): Promise<void> {
     prompt: 'a photo of the cat',
     negativePrompt: 'the dog',
   };
-  const scheduler = pipeline.scheduler({ steps: STEPS, scheduler: 'ddim' });
+  const scheduler = pipeline.schedulerFor({ steps: STEPS, scheduler: 'ddim' });
   const paints = pipeline.model.paints;
   const beside = new Random(6).normal(4 * 4 * 5).map((v, i) => (i % 5 === 0 ? Number(i > 40) : v));
   const sample = await denoise({

@@ -70,7 +70,7 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
     const guidanceScale = argv.guidance ?? defaults?.guidanceScale;
     const sampling = { steps, scheduler: argv.scheduler, eta, guidanceScale, ...promptOptions(argv) };
     const plan = pipeline.plan({ ...sampling, count, seed, label });
-    const scheduler = pipeline.scheduler(sampling);
+    const scheduler = pipeline.schedulerFor(sampling);
     const common = {
       model: argv.model,
       engine,

@@ -123,7 +123,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
     };
     pipeline.requireWhole();
     const plan = pipeline.plan(options);
-    const scheduler = pipeline.scheduler(options);
+    const scheduler = pipeline.schedulerFor(options);
     const calls = scheduler.timesteps.length;
     const facts = {
       model: argv.model,

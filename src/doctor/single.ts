@@ -1,7 +1,7 @@
 /** A network by itself: what can be said of it without the rest of its pipeline. */
 import { openAutoencoder } from '../autoencoder/index.js';
 import type { BareComponent } from '../checkpoint/component.js';
-import { openUNet } from '../unet/index.js';
+import { openUNet, parseUNet2DConfig } from '../unet/index.js';
 import type { Findings } from './findings.js';
 import { examineTextEncoder } from './text.js';
 import { tryAutoencoder, tryNetwork } from './trial.js';
@@ -44,7 +44,9 @@ export async function examineSingle(
   const network = await findings.attempt('config', () => openAutoencoder(className, config, dir));
   const params = network && (await examineWeights(network.specs, weights, findings));
   if (!network || !params) return nothing;
-  const unet = { out_channels: network.latentChannels, sample_size: LATENTS };
+  const { latentChannels: channels } = network;
+  // What a UNet for it would be: trials ask a model for its size and channels.
+  const unet = parseUNet2DConfig({ in_channels: channels, out_channels: channels, sample_size: LATENTS });
   const model = { unet, autoencoder: { network, params } };
   return { ...nothing, scaledLatents: await tryAutoencoder(model, dir, threads, findings) };
 }

@@ -1,7 +1,7 @@
 /** Short runs of the networks: whether numbers stay numbers, and lie where they should. */
 
 import { Denoiser } from '../pipelines/denoise.js';
-import { Codec, type CodedModel, type LoadedModel } from '../pipelines/model.js';
+import { Codec, type LoadedModel } from '../pipelines/model.js';
 import type { PromptEncoder } from '../pipelines/text.js';
 import { Random } from '../random.js';
 import type { Scheduler } from '../schedulers/index.js';
@@ -37,7 +37,7 @@ const finite = (values: Float32Array): boolean => values.every(Number.isFinite);
 
 /** Encodes a picture, looks at the latents' spread, and decodes it. */
 export async function tryAutoencoder(
-  model: CodedModel & { readonly unet: Pick<LoadedModel['unet'], 'sample_size'> },
+  model: Pick<LoadedModel, 'unet' | 'autoencoder'>,
   where: string,
   threads: number | undefined,
   findings: Findings,

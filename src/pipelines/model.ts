@@ -227,11 +227,6 @@ export function defaultsOf(sumi: JsonObject, guidanceScale: number): SamplingDef
   };
 }
 
-/** What a codec needs to know of a model. */
-export interface CodedModel extends Pick<LoadedModel, 'autoencoder'> {
-  readonly unet: Pick<LoadedModel['unet'], 'out_channels'>;
-}
-
 /** Between pictures and what the UNet works on: the autoencoder and its scaling, or nothing in pixel space. */
 export class Codec {
   private readonly decoder: Compiled | null = null;
@@ -241,7 +236,10 @@ export class Codec {
 
   private readonly pictureChannels: number;
 
-  constructor({ unet, autoencoder }: CodedModel, options: CompileOptions = {}) {
+  constructor(
+    { unet, autoencoder }: Pick<LoadedModel, 'unet' | 'autoencoder'>,
+    options: CompileOptions = {},
+  ) {
     const network = autoencoder?.network;
     this.pictureChannels = network ? network.config.out_channels : unet.out_channels;
     this.reduction = network ? network.downscale : 1;

@@ -37,7 +37,10 @@ export interface LowerOptions {
  * @returns the same computation with inputs and outputs in the graph's own axes' order
  * @throws Error naming the operation and the model's line when a node has no lowering
  */
-export function lower(graph: Graph, { metadata, standard, carefulNorms, direct }: LowerOptions = {}): OnnxModel {
+export function lower(
+  graph: Graph,
+  { metadata, standard, carefulNorms, direct }: LowerOptions = {},
+): OnnxModel {
   const l = new Lowering(graph, standard, carefulNorms, direct);
   const inputs: ValueInfo[] = Object.entries(graph.inputs).map(([name, id]) => {
     const { shape, dtype } = l.value(id);
