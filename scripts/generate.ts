@@ -1,9 +1,10 @@
 /** `sumi generate`: options here, the work in scripts/cli/generate.ts. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import type { LoraArgs } from './cli/lora.js';
 import { engineOptions, outputOptions, samplingOptions } from './cli/options.js';
 import type { PromptArgs } from './cli/prompt.js';
 
-export interface GenerateArgs extends PromptArgs {
+export interface GenerateArgs extends PromptArgs, LoraArgs {
   model: string;
   out: string;
   count: number;

@@ -12,6 +12,7 @@ import { stepStarts } from '../../src/schedulers/index.js';
 import { requireWhole } from './checks.js';
 import { labelsOf } from './generate.js';
 import { interruptible } from './interrupt.js';
+import { loraFacts, loraFiles } from './lora.js';
 import type { DrawingArgs } from './options.js';
 import { outputsOf, prepareFiles } from './outputs.js';
 import { type Progress, startProgress } from './progress.js';
@@ -58,7 +59,9 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
   const started = performance.now();
   const outputs = outputsOf({ ...argv, grid: false });
   const engine = argv.engine as Engine;
-  const pipeline = await DiffusionPipeline.fromPretrained(argv.model, { engine, threads: argv.threads });
+  const loras = await loraFiles(argv);
+  const { model, threads } = argv;
+  const pipeline = await DiffusionPipeline.fromPretrained(model, { engine, threads, loras });
   try {
     const { count, seed, steps } = argv;
     const label = labelsOf(argv.label, pipeline.labels);
@@ -67,7 +70,7 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
     const guidanceScale = argv.guidance ?? defaults?.guidanceScale;
     const sampling = { steps, scheduler: argv.scheduler, eta, guidanceScale, ...promptOptions(argv) };
     const plan = pipeline.plan({ ...sampling, count, seed, label });
-    const scheduler = pipeline.scheduler(sampling);
+    const scheduler = pipeline.schedulerFor(sampling);
     const common = {
       model: argv.model,
       engine,
@@ -75,6 +78,7 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
       ...facts(pipeline),
       steps: stepStarts(scheduler).length,
       ...promptFacts(pipeline, argv),
+      ...loraFacts(loras),
     };
     await prepareFiles(plan.map((_, i) => outputs.file(i)));
     const images: { path: string; seed: number; label: string | null }[] = [];

@@ -1,6 +1,7 @@
 /** Options that several commands share, under one name and one description. */
 import type { Argv } from 'yargs';
 import { SCHEDULER_NAMES } from '../../src/schedulers/names.js';
+import type { LoraArgs } from './lora.js';
 import type { PromptArgs } from './prompt.js';
 
 /** --json and --quiet. */
@@ -48,6 +49,11 @@ export function samplingOptions<T>(yargs: Argv<T>) {
       type: 'string',
       describe: 'What it is not to show: a text that guidance leads away from',
     })
+    .option('lora', {
+      type: 'string',
+      array: true,
+      describe: 'LoRA file that changes the model, as FILE or FILE:SCALE; may be given several times',
+    })
     .option('guidance', {
       type: 'number',
       describe: 'Pull towards the label or the prompt; 1 is none (default: the model’s)',
@@ -55,7 +61,7 @@ export function samplingOptions<T>(yargs: Argv<T>) {
 }
 
 /** What the commands have in common that change a given picture. */
-export interface DrawingArgs extends PromptArgs {
+export interface DrawingArgs extends PromptArgs, LoraArgs {
   model: string;
   out: string;
   count: number;

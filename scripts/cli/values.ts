@@ -5,6 +5,15 @@ export interface OptionTypes {
   readonly number: readonly string[];
   readonly string: readonly string[];
   readonly boolean: readonly string[];
+  /** Those that may be given several times. */
+  readonly array: readonly string[];
+}
+
+/** Of an option that is given twice the last word counts, unless it takes several values. Changes `parsed`. */
+export function keepLast(parsed: Record<string, unknown>, several: readonly string[]): void {
+  for (const [name, value] of Object.entries(parsed)) {
+    if (Array.isArray(value) && !several.includes(name) && name !== '_') parsed[name] = value.at(-1);
+  }
 }
 
 const isValue = (word: string | undefined): boolean =>

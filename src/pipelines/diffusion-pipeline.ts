@@ -4,16 +4,21 @@ import { requireEngine } from '../engine/engines.js';
 import { sizeOf } from '../engine/graph.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
+import type { LoraFile } from '../lora/index.js';
 import { Random } from '../random.js';
-import { type Scheduler, schedulerFromConfig } from '../schedulers/index.js';
+import type { Sampler, Scheduler } from '../schedulers/index.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
 import { Codec, type LoadedModel, loadModel } from './model.js';
+import { SchedulerChoice } from './scheduler-choice.js';
+import { type GenerationEvent, generationEvents } from './steps.js';
 import { PromptEncoder } from './text.js';
 
 export interface PipelineOptions {
   /** Default 'onnx'. */
   readonly engine?: Engine;
   readonly threads?: number;
+  /** LoRA files whose changes are added to the weights, each with a weight of its own (default 1). */
+  readonly loras?: readonly (string | LoraFile)[];
 }
 
 /** What a model that draws from texts is to draw. */
@@ -85,6 +90,7 @@ export class DiffusionPipeline {
   readonly denoiser: Denoiser;
   readonly codec: Codec;
   private readonly prompts: PromptEncoder | null;
+  private readonly choice: SchedulerChoice;
 
   private constructor(
     readonly model: LoadedModel,
@@ -94,15 +100,17 @@ export class DiffusionPipeline {
     this.prompts = model.text && new PromptEncoder(model.text, compile);
     this.denoiser = new Denoiser(model.network, model.unetParams, compile, this.prompts);
     this.codec = new Codec(model, compile);
+    this.choice = new SchedulerChoice(model);
   }
 
   /**
    * Opens a diffusers pipeline directory, or a model that comes with Sumi by its name.
-   * @throws InputError when there is no such model, it does not fit together, or the engine cannot run here
+   * @throws InputError when there is no such model, it or a LoRA file does not fit, or the engine cannot run here
    */
   static async fromPretrained(nameOrDir: string, options: PipelineOptions = {}): Promise<DiffusionPipeline> {
     if (options.engine) requireEngine(options.engine);
-    return new DiffusionPipeline(await loadModel(nameOrDir), options);
+    const loras = options.loras?.map((lora) => (typeof lora === 'string' ? { path: lora } : lora));
+    return new DiffusionPipeline(await loadModel(nameOrDir, { ...options, loras }), options);
   }
 
   get labels(): readonly string[] {
@@ -116,14 +124,28 @@ export class DiffusionPipeline {
     return [h * this.codec.reduction, w * this.codec.reduction];
   }
 
+  /** What draws unless a call names another: the model's own, or what was set. A fresh one, whose config may be used. */
+  get scheduler(): Scheduler {
+    return this.choice.make();
+  }
+
   /**
-   * A fresh scheduler of the model, with its timesteps set.
+   * Sets what draws from now on: a scheduler, whose config is taken, or a name ('dpmsolver'), for the model's noise
+   * schedule. null: the model's own.
+   * @throws InputError for an unknown name, or one that does not draw with models of this kind
+   */
+  set scheduler(chosen: Sampler | string | null) {
+    this.choice.set(chosen);
+  }
+
+  /**
+   * A fresh scheduler for some options, with its timesteps set.
    * @throws InputError for an unknown name, steps or eta out of range, or timesteps that the network does not know
    */
-  scheduler({ scheduler, steps, eta = 0 }: SamplingOptions): Scheduler {
+  schedulerFor({ scheduler, steps, eta = 0 }: SamplingOptions): Scheduler {
     if (!(eta >= 0 && eta <= 1))
       throw new InputError(`eta of ${eta} is not possible — --eta — give a number from 0 to 1`);
-    const made = schedulerFromConfig(this.model.scheduler, scheduler ?? this.model.defaults.scheduler);
+    const made = this.choice.make(scheduler);
     // A schedule trained with few timesteps has no more of them to visit.
     made.setTimesteps(steps ?? Math.min(this.model.defaults.steps, made.config.num_train_timesteps));
     this.model.network.checkTimesteps(made.timesteps, '--scheduler');
@@ -220,7 +242,7 @@ export class DiffusionPipeline {
     checkSeed(seed);
     const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
     this.sampleSize(options.size);
-    this.scheduler(options);
+    this.schedulerFor(options);
     return Array.from({ length: count }, (_, i) => {
       const given = labels.length > 0 ? labels[i % labels.length] : undefined;
       const { name, ...condition } = this.condition(seed + i, given, options.guidanceScale, options);
@@ -248,7 +270,7 @@ export class DiffusionPipeline {
     const size = this.sampleSize(options.size);
     const pictures: GeneratedPicture[] = [];
     for (const [i, { seed, label, condition }] of this.plan(options).entries()) {
-      const scheduler = this.scheduler(options);
+      const scheduler = this.schedulerFor(options);
       const steps = scheduler.timesteps.length;
       // Each draw has a stream of its own: no draw depends on how many were made before.
       const random = new Random(seed);
@@ -278,6 +300,15 @@ export class DiffusionPipeline {
       await options.onPicture?.(picture);
     }
     return pictures;
+  }
+
+  /**
+   * `generate` as a loop: each call of the model and each picture, as it is done; nothing is computed while the loop's
+   * body runs, and leaving the loop stops the drawing.
+   * @throws what `generate` throws, from the loop
+   */
+  steps(options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void, undefined> {
+    return generationEvents((hooks) => this.generate({ ...options, ...hooks }), options);
   }
 
   /** Frees the native sessions. */

@@ -65,7 +65,7 @@ export async function img2img(
   const { steps, scheduler: schedulerName, guidanceScale, prompt, negativePrompt, label } = options;
   const sampling = { steps, scheduler: schedulerName, eta, guidanceScale, prompt, negativePrompt };
   const plan = pipeline.plan({ ...sampling, count, seed, label });
-  const planned = pipeline.scheduler(sampling);
+  const planned = pipeline.schedulerFor(sampling);
   const starts = stepStarts(planned);
   const calls = planned.timesteps.length;
   const start = starts[startingStep(starts.length, strength)] ?? calls;
@@ -74,7 +74,7 @@ export async function img2img(
 
   const pictures: GeneratedPicture[] = [];
   for (const [i, { seed, label, condition }] of plan.entries()) {
-    const scheduler = pipeline.scheduler(sampling);
+    const scheduler = pipeline.schedulerFor(sampling);
     const random = new Random(seed);
     const normal = (...key: (string | number)[]) => random.fork(...key).normal(known.length);
     const noised = (): Float32Array => {

@@ -159,7 +159,7 @@ async function byTraining(
   const channels = await keptChannels(codec, picture, seen, side);
   const length = size[0] * size[1] * model.unet.out_channels;
   return (condition, seed, onMove) => {
-    const scheduler = pipeline.scheduler(settings);
+    const scheduler = pipeline.schedulerFor(settings);
     const random = new Random(seed);
     return denoise({
       denoiser,
@@ -198,7 +198,7 @@ async function byReplacing(
   return (condition, seed, onMove) =>
     paint({
       predict: (input, timestep) => denoiser.predict(input, size, timestep, condition),
-      scheduler: pipeline.scheduler(settings),
+      scheduler: pipeline.schedulerFor(settings),
       known,
       painted,
       moves,
@@ -256,7 +256,7 @@ async function prepare(pipeline: DiffusionPipeline, settings: Settings) {
 }
 
 function movesOf(settings: Settings, pipeline: DiffusionPipeline, painted: Uint8Array): Move[] {
-  const scheduler = pipeline.scheduler(settings);
+  const scheduler = pipeline.schedulerFor(settings);
   const steps = scheduler.timesteps.length;
   if (settings.method === 'replace') return plainSchedule(steps);
   requireResampling(scheduler);

@@ -29,12 +29,19 @@ export class Lowering {
   readonly initializers: Initializer[] = [];
   private readonly physical = new Map<number, Physical[]>();
   private readonly shared = new Map<string, string>();
+  private readonly made = new Map<string, string>();
   private counter = 0;
 
-  /** @param standard whether only operators of the ONNX standard are written, none of ONNX Runtime's own */
+  /**
+   * @param standard whether only operators of the ONNX standard are written, none of ONNX Runtime's own
+   * @param carefulNorms see LowerOptions
+   * @param direct see LowerOptions
+   */
   constructor(
     readonly graph: Graph,
     readonly standard = false,
+    readonly carefulNorms = false,
+    readonly direct = standard,
   ) {}
 
   value(id: number): Value {
@@ -87,6 +94,15 @@ export class Lowering {
         if (p.name === name) held[i] = { ...p, name: final };
       });
     }
+  }
+
+  /** A tensor that is written once for all who ask for `key`. */
+  memo(key: string, make: () => string): string {
+    const known = this.made.get(key);
+    if (known) return known;
+    const name = make();
+    this.made.set(key, name);
+    return name;
   }
 
   initializer(type: ElementName, shape: readonly number[], data: Initializer['data']): string {
