@@ -12,6 +12,7 @@ import { Codec, type LoadedModel, loadModel } from './model.js';
 import { SchedulerChoice } from './scheduler-choice.js';
 import { type GenerationEvent, generationEvents } from './steps.js';
 import { PromptEncoder } from './text.js';
+import { checkSpeed, chunks, defaultBatch, oneAtATime, type SpeedOptions, together } from './together.js';
 
 export interface PipelineOptions {
   /** Default 'onnx'. */
@@ -29,7 +30,7 @@ export interface PromptOptions {
   readonly negativePrompt?: string;
 }
 
-export interface SamplingOptions extends PromptOptions {
+export interface SamplingOptions extends PromptOptions, SpeedOptions {
   /** Denoising steps; default the model's own. */
   readonly steps?: number;
   /** Short or class name of another scheduler with the model's noise schedule. */
@@ -241,7 +242,7 @@ export class DiffusionPipeline {
       throw new InputError(`${count} pictures are not possible — --count — give a whole number from 1`);
     checkSeed(seed);
     const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
-    this.sampleSize(options.size);
+    checkSpeed(options, this.model.network, this.sampleSize(options.size));
     this.schedulerFor(options);
     return Array.from({ length: count }, (_, i) => {
       const given = labels.length > 0 ? labels[i % labels.length] : undefined;
@@ -258,57 +259,78 @@ export class DiffusionPipeline {
     );
   }
 
+  /** How many pictures go through the network at once. */
+  batchSize({ batchSize }: SpeedOptions, size: readonly [number, number]): number {
+    return batchSize ?? defaultBatch(size);
+  }
+
   /**
-   * Draws pictures, one after another. Picture i of seed s is the picture of seed s + i, whatever the count.
+   * Draws pictures. Picture i of seed s is the picture of seed s + i: to the byte for one `batchSize`, and but for
+   * rounding whatever it and the count.
    * @throws InputError for options that the model cannot serve
    * @throws RunError when the network's numbers stop being numbers
    * @throws the signal's reason when it aborts; pictures done before were given to `onPicture`
    */
   async generate(options: GenerateOptions = {}): Promise<GeneratedPicture[]> {
     this.requireWhole();
-    const { eta, signal } = options;
     const size = this.sampleSize(options.size);
     const pictures: GeneratedPicture[] = [];
-    for (const [i, { seed, label, condition }] of this.plan(options).entries()) {
-      const scheduler = this.schedulerFor(options);
-      const steps = scheduler.timesteps.length;
-      // Each draw has a stream of its own: no draw depends on how many were made before.
-      const random = new Random(seed);
-      const length = sizeOf([...size, this.model.unet.out_channels]);
-      const start = random.fork('latents').normal(length);
-      for (let k = 0; k < length; k++) start[k] *= scheduler.initNoiseSigma;
-      const sample = await denoise({
-        denoiser: this.denoiser,
-        scheduler,
-        sample: start,
-        size,
-        condition,
-        eta,
-        noise: (index) => random.fork('variance', index).normal(length),
-        signal,
-        onStep: ({ index, timestep, predOriginalSample }) =>
-          options.onStep?.({
-            picture: i,
-            step: index + 1,
-            steps,
-            timestep,
-            preview: () => this.decode(predOriginalSample, size),
-          }),
-      });
-      const picture = { ...(await this.decode(sample, size)), seed, label };
-      pictures.push(picture);
-      await options.onPicture?.(picture);
+    for (const batch of chunks(this.plan(options), this.batchSize(options, size))) {
+      const first = pictures.length;
+      const inTurn = oneAtATime();
+      const samples = await together([this.denoiser], batch.length, options, ([denoiser], k) =>
+        this.sample(denoiser, batch[k], size, options, (progress) =>
+          inTurn(() => options.onStep?.({ picture: first + k, ...progress })),
+        ),
+      );
+      for (const [k, { seed, label }] of batch.entries()) {
+        const picture = { ...(await this.decode(samples[k], size)), seed, label };
+        pictures.push(picture);
+        await options.onPicture?.(picture);
+      }
     }
     return pictures;
   }
 
+  /** Denoises a picture: [height, width, channels]. */
+  private async sample(
+    denoiser: Denoiser,
+    { seed, condition }: PlannedPicture,
+    size: readonly [number, number],
+    options: GenerateOptions,
+    onStep: (progress: Omit<StepProgress, 'picture'>) => void | Promise<void>,
+  ): Promise<Float32Array> {
+    const { eta, signal } = options;
+    const scheduler = this.schedulerFor(options);
+    const steps = scheduler.timesteps.length;
+    // Each draw has a stream of its own: no draw depends on how many were made before.
+    const random = new Random(seed);
+    const length = sizeOf([...size, this.model.unet.out_channels]);
+    const start = random.fork('latents').normal(length);
+    for (let k = 0; k < length; k++) start[k] *= scheduler.initNoiseSigma;
+    return denoise({
+      denoiser,
+      scheduler,
+      sample: start,
+      size,
+      condition,
+      eta,
+      noise: (index) => random.fork('variance', index).normal(length),
+      signal,
+      onStep: ({ index, timestep, predOriginalSample }) => {
+        const preview = () => this.decode(predOriginalSample, size);
+        return onStep({ step: index + 1, steps, timestep, preview });
+      },
+    });
+  }
+
   /**
-   * `generate` as a loop: each call of the model and each picture, as it is done; nothing is computed while the loop's
+   * `generate` as a loop, by default of one picture after another: each call of the model and each picture, as it is done; nothing is computed while the loop's
    * body runs, and leaving the loop stops the drawing.
    * @throws what `generate` throws, from the loop
    */
   steps(options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void, undefined> {
-    return generationEvents((hooks) => this.generate({ ...options, ...hooks }), options);
+    return generationEvents((hooks) => this.generate({ batchSize: 1, ...options, ...hooks }), options);
   }
 
   /** Frees the native sessions. */

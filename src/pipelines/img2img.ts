@@ -3,8 +3,14 @@ import { InputError } from '../errors.js';
 import { type RgbPicture, toFloat } from '../image/index.js';
 import { Random } from '../random.js';
 import { stepStarts } from '../schedulers/index.js';
-import { denoise } from './denoise.js';
-import type { DiffusionPipeline, GeneratedPicture, SamplingOptions } from './diffusion-pipeline.js';
+import { type Denoiser, denoise } from './denoise.js';
+import type {
+  DiffusionPipeline,
+  GeneratedPicture,
+  PlannedPicture,
+  SamplingOptions,
+} from './diffusion-pipeline.js';
+import { chunks, together } from './together.js';
 
 export interface Img2ImgOptions extends SamplingOptions {
   /** Of the model's size (`pipeline.pictureSize`). */
@@ -63,7 +69,9 @@ export async function img2img(
     );
   }
   const { steps, scheduler: schedulerName, guidanceScale, prompt, negativePrompt, label } = options;
-  const sampling = { steps, scheduler: schedulerName, eta, guidanceScale, prompt, negativePrompt };
+  const { batchSize, cacheInterval, cacheBranchId } = options;
+  const speed = { batchSize, cacheInterval, cacheBranchId };
+  const sampling = { steps, scheduler: schedulerName, eta, guidanceScale, prompt, negativePrompt, ...speed };
   const plan = pipeline.plan({ ...sampling, count, seed, label });
   const planned = pipeline.schedulerFor(sampling);
   const starts = stepStarts(planned);
@@ -73,7 +81,8 @@ export async function img2img(
   const known = await pipeline.codec.encode(toFloat(image.data), [height, width]);
 
   const pictures: GeneratedPicture[] = [];
-  for (const [i, { seed, label, condition }] of plan.entries()) {
+  let done = 0;
+  const sampleOf = ({ seed, condition }: PlannedPicture, denoiser: Denoiser): Promise<Float32Array> => {
     const scheduler = pipeline.schedulerFor(sampling);
     const random = new Random(seed);
     const normal = (...key: (string | number)[]) => random.fork(...key).normal(known.length);
@@ -82,8 +91,8 @@ export async function img2img(
       if (start === 0) return normal('latents').map((x) => x * scheduler.initNoiseSigma);
       return start < calls ? scheduler.addNoise(known, normal('latents'), scheduler.timesteps[start]) : known;
     };
-    const sample = await denoise({
-      denoiser: pipeline.denoiser,
+    return denoise({
+      denoiser,
       scheduler,
       sample: noised(),
       start,
@@ -92,12 +101,18 @@ export async function img2img(
       eta,
       noise: (index) => normal('variance', index),
       signal,
-      onStep: ({ index }) =>
-        options.onStep?.(i * (calls - start) + index + 1 - start, count * (calls - start)),
+      onStep: () => options.onStep?.(++done, count * (calls - start)),
     });
-    const picture = { ...(await pipeline.decode(sample, size)), seed, label };
-    pictures.push(picture);
-    await options.onPicture?.(picture);
+  };
+  for (const batch of chunks(plan, pipeline.batchSize(options, size))) {
+    const samples = await together([pipeline.denoiser], batch.length, speed, ([denoiser], k) =>
+      sampleOf(batch[k], denoiser),
+    );
+    for (const [k, { seed, label }] of batch.entries()) {
+      const picture = { ...(await pipeline.decode(samples[k], size)), seed, label };
+      pictures.push(picture);
+      await options.onPicture?.(picture);
+    }
   }
   return pictures;
 }

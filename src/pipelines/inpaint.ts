@@ -6,7 +6,7 @@ import { InputError } from '../errors.js';
 import type { AlphaPicture } from '../image/alpha.js';
 import { toFloat } from '../image/index.js';
 import { Random } from '../random.js';
-import { type Condition, denoise } from './denoise.js';
+import { type Denoiser, denoise } from './denoise.js';
 import type {
   DiffusionPipeline,
   GeneratedPicture,
@@ -18,6 +18,7 @@ import { paint } from './paint.js';
 import { cutMask, feather, type PaintMask, sampleMask } from './paint-mask.js';
 import { cutPicture, INPAINT_AREAS, type InpaintArea, paste, type Region, regionOf } from './region.js';
 import { type Move, plainSchedule, repaintSchedule, requireResampling } from './repaint.js';
+import { chunks, together } from './together.js';
 
 export const INPAINT_METHODS = ['replace', 'repaint'] as const;
 /** `replace` visits every step once; `repaint` (Lugmayr et al. 2022) goes back up and down again for a better fit. */
@@ -120,29 +121,28 @@ export async function inpaint(
     : await byReplacing(pipeline, settings, picture, seen, side, region.side === side);
   const size = pipeline.sampleSize();
   const results: InpaintedPicture[] = [];
-  for (const [i, { seed, label, condition }] of plan.entries()) {
-    const sample = await draw(condition, seed, (done, total) =>
-      settings.onStep?.(i * total + done, plan.length * total),
+  let moved = 0;
+  for (const batch of chunks(plan, pipeline.batchSize(settings, size))) {
+    const samples = await together([pipeline.denoiser], batch.length, settings, ([denoiser], k) =>
+      draw(denoiser, batch[k], (total) => settings.onStep?.(++moved, plan.length * total)),
     );
-    const drawn = await pipeline.codec.decode(sample, size);
-    const done = {
-      ...(await paste(image, weights, region, drawn, side)),
-      seed,
-      label,
-      region,
-      feather: radius,
-    };
-    results.push(done);
-    await onPicture?.(done);
+    for (const [k, { seed, label }] of batch.entries()) {
+      const drawn = await pipeline.codec.decode(samples[k], size);
+      const pasted = await paste(image, weights, region, drawn, side);
+      const done = { ...pasted, seed, label, region, feather: radius };
+      results.push(done);
+      await onPicture?.(done);
+    }
   }
   return results;
 }
 
 /** Draws one sample: [h, w, C]. */
 type Draw = (
-  condition: Condition,
-  seed: number,
-  onMove: (done: number, total: number) => void,
+  denoiser: Denoiser,
+  picture: PlannedPicture,
+  /** Told after each of `total` moves. */
+  onMove: (total: number) => void,
 ) => Promise<Float32Array>;
 
 /** With a network that was trained for inpainting: it is shown the mask and what is kept. */
@@ -153,12 +153,12 @@ async function byTraining(
   seen: Float32Array,
   side: number,
 ): Promise<Draw> {
-  const { denoiser, codec, model } = pipeline;
+  const { codec, model } = pipeline;
   const { eta, signal } = settings;
   const size = pipeline.sampleSize();
   const channels = await keptChannels(codec, picture, seen, side);
   const length = size[0] * size[1] * model.unet.out_channels;
-  return (condition, seed, onMove) => {
+  return (denoiser, { condition, seed }, onMove) => {
     const scheduler = pipeline.schedulerFor(settings);
     const random = new Random(seed);
     return denoise({
@@ -173,7 +173,7 @@ async function byTraining(
       eta,
       noise: (index) => random.fork('variance', index).normal(length),
       signal,
-      onStep: ({ index }) => onMove(index + 1, scheduler.timesteps.length),
+      onStep: () => onMove(scheduler.timesteps.length),
     });
   };
 }
@@ -187,7 +187,7 @@ async function byReplacing(
   side: number,
   unscaled: boolean,
 ): Promise<Draw> {
-  const { denoiser, codec } = pipeline;
+  const { codec } = pipeline;
   const { eta, signal } = settings;
   const size = pipeline.sampleSize();
   const known = await codec.encode(picture, [side, side]);
@@ -195,7 +195,7 @@ async function byReplacing(
   const grow = codec.reduction === 1 && unscaled ? 0 : 1;
   const painted = sampleMask(seen, side, codec.reduction, channels, grow);
   const moves = movesOf(settings, pipeline, painted);
-  return (condition, seed, onMove) =>
+  return (denoiser, { condition, seed }, onMove) =>
     paint({
       predict: (input, timestep) => denoiser.predict(input, size, timestep, condition),
       scheduler: pipeline.schedulerFor(settings),
@@ -205,7 +205,7 @@ async function byReplacing(
       random: new Random(seed),
       eta,
       signal,
-      onMove: (done) => onMove(done, moves.length),
+      onMove: () => onMove(moves.length),
     });
 }
 
@@ -224,7 +224,9 @@ function withDefaults(pipeline: DiffusionPipeline, options: InpaintOptions): Set
 
 function planOf(pipeline: DiffusionPipeline, settings: Settings): PlannedPicture[] {
   const { count, seed, label, steps, scheduler, eta, guidanceScale, prompt, negativePrompt } = settings;
-  const sampling = { steps, scheduler, eta, guidanceScale, prompt, negativePrompt };
+  const { batchSize, cacheInterval, cacheBranchId } = settings;
+  const speed = { batchSize, cacheInterval, cacheBranchId };
+  const sampling = { steps, scheduler, eta, guidanceScale, prompt, negativePrompt, ...speed };
   const plan = pipeline.plan({ count, seed, label, ...sampling });
   const { nullLabel } = pipeline.model;
   // A label drawn by lot, as `generate` does it, would hardly be that of the picture.
