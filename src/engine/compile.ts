@@ -10,6 +10,7 @@ import { lower } from './lower/index.js';
 import { requireMemory } from './memory.js';
 import { type EncodedModel, encodeModel } from './onnx.js';
 import { loweringFor, nodesForCpu, type Provider } from './providers.js';
+import { type Precision, quantizeConvolutions } from './quantize.js';
 import { identityModel, Residents } from './residents.js';
 import { type Feed, Session } from './session.js';
 import { simplify } from './simplify.js';
@@ -24,6 +25,8 @@ export interface CompileOptions {
   readonly engine?: Engine;
   /** Arrays the function gets as further tensors, fixed for good: weights for inference, which compile best. */
   readonly constants?: Readonly<Record<string, Feed>>;
+  /** 'int8' computes convolutions with constant filters in 8-bit integers; engine onnx alone. Default 'fp32'. */
+  readonly precision?: Precision;
   /** Threads of ONNX Runtime's CPU provider; all cores by default. */
   readonly threads?: number;
   /** Told what is being built, before a build that may take a second or more. */
@@ -121,7 +124,8 @@ export class Compiled {
     onBuild?.(name);
     await backendsSettled();
     const start = performance.now();
-    const graph = graphOf(this.fn, inputs, this.options);
+    const traced32 = graphOf(this.fn, inputs, this.options);
+    const graph = this.options.precision === 'int8' ? quantizeConvolutions(traced32) : traced32;
     requireMemory(graph, name);
     const traced = performance.now();
     const onnx = lower(graph, loweringFor(providerOf(this.engine)));

@@ -2,6 +2,7 @@
 import type { Engine } from '../engine/engines.js';
 import { requireEngine } from '../engine/engines.js';
 import { sizeOf } from '../engine/graph.js';
+import type { Precision } from '../engine/quantize.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
 import type { LoraFile } from '../lora/index.js';
@@ -18,6 +19,8 @@ export interface PipelineOptions {
   /** Default 'onnx'. */
   readonly engine?: Engine;
   readonly threads?: number;
+  /** What the denoising network's convolutions are computed in; 'int8' for engine onnx alone. Default 'fp32'. */
+  readonly precision?: Precision;
   /** LoRA files whose changes are added to the weights, each with a weight of its own (default 1). */
   readonly loras?: readonly (string | LoraFile)[];
 }
@@ -99,7 +102,12 @@ export class DiffusionPipeline {
   ) {
     const compile = { engine: options.engine, threads: options.threads };
     this.prompts = model.text && new PromptEncoder(model.text, compile);
-    this.denoiser = new Denoiser(model.network, model.unetParams, compile, this.prompts);
+    this.denoiser = new Denoiser(
+      model.network,
+      model.unetParams,
+      { ...compile, precision: options.precision },
+      this.prompts,
+    );
     this.codec = new Codec(model, compile);
     this.choice = new SchedulerChoice(model);
   }
