@@ -1,7 +1,8 @@
 /** The networks, small: what a backend's forward passes and training steps are checked with. */
 import { autoencoderSpecs, decode, encode, parseAutoencoderConfig } from '../../src/autoencoder/index.js';
 import type { TensorFunction } from '../../src/engine/compile.js';
-import { initParams, type ParamSpec, type Params, viewParams } from '../../src/engine/params.js';
+import { sizeOf } from '../../src/engine/graph.js';
+import { initParams, type ParamSpec, type Params } from '../../src/engine/params.js';
 import type { Feed } from '../../src/engine/session.js';
 import {
   type Scalar,
@@ -11,11 +12,13 @@ import {
   type Tensor4D,
   tf,
 } from '../../src/engine/tf.js';
+import { asConstants } from '../../src/pipelines/constants.js';
 import { Random } from '../../src/random.js';
 import type { LossFunction } from '../../src/training/step.js';
 import {
   classicUNet,
   classicUNetSpecs,
+  isBuffer,
   parseClassicUNetConfig,
   parseUNet2DConditionConfig,
   parseUNet2DConfig,
@@ -34,33 +37,31 @@ export interface Network {
 }
 
 const random = (shape: number[], name: string): Feed => ({
-  data: new Random(1, name).normal(shape.reduce((a, b) => a * b, 1)),
+  data: new Random(1, name).normal(sizeOf(shape)),
   shape,
   dtype: 'float32',
 });
 const timesteps: Feed = { data: Float32Array.of(3, 981), shape: [2], dtype: 'float32' };
 const labels: Feed = { data: Int32Array.of(2, 0), shape: [2], dtype: 'int32' };
 
-const unet = parseUNet2DConfig({
+const small = {
   sample_size: 8,
   in_channels: 4,
   out_channels: 4,
   layers_per_block: 1,
   block_out_channels: [16, 32],
+  norm_num_groups: 8,
+};
+const unet = parseUNet2DConfig({
+  ...small,
   down_block_types: ['DownBlock2D', 'AttnDownBlock2D'],
   up_block_types: ['AttnUpBlock2D', 'UpBlock2D'],
-  norm_num_groups: 8,
   num_class_embeds: 3,
 });
 const condition = parseUNet2DConditionConfig({
-  sample_size: 8,
-  in_channels: 4,
-  out_channels: 4,
-  layers_per_block: 1,
-  block_out_channels: [16, 32],
+  ...small,
   down_block_types: ['CrossAttnDownBlock2D', 'DownBlock2D'],
   up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D'],
-  norm_num_groups: 8,
   cross_attention_dim: 20,
   attention_head_dim: 4,
 });
@@ -105,14 +106,9 @@ const startOf = (specs: readonly ParamSpec[]): Float32Array => initParams(specs,
 
 /** A network's forward pass as a function of tensors, and its weights as arrays. */
 export function forward(network: Network): { fn: TensorFunction; constants: Record<string, Feed> } {
-  const views = viewParams(network.specs, startOf(network.specs));
-  const constants = Object.fromEntries(
-    network.specs.map(({ name, shape }) => [name, { data: views[name], shape, dtype: 'float32' as const }]),
-  );
+  const constants = asConstants(network.specs, startOf(network.specs));
   return { fn: (all) => ({ y: network.predict(all, all, false) }), constants };
 }
-
-const isBuffer = ({ name }: ParamSpec) => /running_(mean|var)$/.test(name);
 
 /** What is trained of a network, and the mean square of its prediction as the loss. */
 export function training(network: Network): { specs: ParamSpec[]; start: Float32Array; loss: LossFunction } {

@@ -3,8 +3,6 @@
  *
  *   npm run bench:backends
  *   npm run bench:backends -- --only webgpu,browser --check "operations" --chromium /usr/bin/chromium
- *
- * docs/backends.md says how to get each backend, and what was measured.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -5,7 +5,13 @@ import { formatJson, type JsonObject } from '../checkpoint/json.js';
 import { DIFFUSERS_VERSION, modelIndex } from '../checkpoint/write.js';
 import { CLIP_TEXT_CLASS_NAME } from '../text/index.js';
 import { copyNotices } from './folder.js';
-import type { ExportSource, ModelParts } from './source.js';
+import {
+  coderFolder,
+  type ExportSource,
+  type ModelParts,
+  originalTextConfig,
+  schedulerOf,
+} from './source.js';
 
 /** A config of diffusers'. */
 function named(className: string, config: object): JsonObject {
@@ -37,7 +43,7 @@ function configsOf(
   source: ExportSource,
   sampleSize: readonly [number, number] | null,
 ): [string, JsonObject][] {
-  const { network, autoencoder, text, single, pipeline } = source;
+  const { network, autoencoder, text, single } = source;
   const at = (folder: string) => (single ? 'config.json' : `${folder}/config.json`);
   const files: [string, JsonObject][] = [];
   if (network) {
@@ -46,12 +52,10 @@ function configsOf(
     files.push([at('unet'), named(network.className, config)]);
   }
   if (autoencoder) {
-    const folder = pipeline?.autoencoder?.folder ?? 'vae';
-    files.push([at(folder), named(autoencoder.network.className, autoencoder.network.config)]);
+    files.push([at(coderFolder(source)), named(autoencoder.network.className, autoencoder.network.config)]);
   }
   if (text) {
-    const original = single?.config ?? pipeline?.textEncoder?.config ?? {};
-    files.push([at('text_encoder'), textConfig(text, original)]);
+    files.push([at('text_encoder'), textConfig(text, originalTextConfig(source))]);
   }
   return files;
 }
@@ -70,10 +74,7 @@ export async function writeConfigs(
   await copyNotices(source.dir, dir);
   const { pipeline, model } = source;
   if (!pipeline || !model) return;
-  const scheduler = pipeline.scheduler ?? {
-    className: String(model.scheduler._class_name),
-    config: model.scheduler,
-  };
+  const scheduler = schedulerOf(pipeline, model);
   await put('model_index.json', modelIndex({ ...componentsOf(source), scheduler }));
   await put('scheduler/scheduler_config.json', { ...scheduler.config, _class_name: scheduler.className });
   await put('sumi.json', source.sumi);
@@ -81,12 +82,13 @@ export async function writeConfigs(
 }
 
 /** Classes of a pipeline's networks, as model_index.json lists them. */
-function componentsOf({ pipeline, network, autoencoder, text }: ExportSource) {
+function componentsOf(source: ExportSource) {
+  const { pipeline, network, autoencoder, text } = source;
   return {
     className: pipeline?.className ?? undefined,
     unet: { className: network?.className ?? 'UNet2DModel' },
     autoencoder: autoencoder
-      ? { className: autoencoder.network.className, folder: pipeline?.autoencoder?.folder ?? 'vae' }
+      ? { className: autoencoder.network.className, folder: coderFolder(source) }
       : undefined,
     textEncoder: text ? { className: CLIP_TEXT_CLASS_NAME } : undefined,
   };

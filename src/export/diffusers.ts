@@ -11,7 +11,7 @@ import { isFile, writeDirectoryAtomically } from '../files/index.js';
 import { CLIP_TEXT_CLASS_NAME, clipTextSpecs } from '../text/index.js';
 import { textConfig } from './configs.js';
 import { copyNotices, requireFreeFolder } from './folder.js';
-import { type ExportSource, loadSource } from './source.js';
+import { coderFolder, type ExportSource, loadSource, originalTextConfig, schedulerOf } from './source.js';
 
 export const EXPORT_DTYPES = { fp32: 'F32', fp16: 'F16', bf16: 'BF16' } as const satisfies Record<
   string,
@@ -82,7 +82,7 @@ const TORCH_DTYPES = { fp32: 'float32', fp16: 'float16', bf16: 'bfloat16' } as c
 
 /** All networks of a checkpoint. */
 function networksOf(source: ExportSource, dtype: ExportDtype): Written[] {
-  const { network, unetParams, autoencoder, text, single, pipeline } = source;
+  const { network, unetParams, autoencoder, text, single } = source;
   const written: Written[] = [];
   const add = (
     folder: ComponentFolder,
@@ -93,13 +93,12 @@ function networksOf(source: ExportSource, dtype: ExportDtype): Written[] {
   if (network) add('unet', network.className, network.config, { specs: network.specs, params: unetParams });
   if (autoencoder) {
     const { network: coder, params } = autoencoder;
-    const folder = single?.folder ?? pipeline?.autoencoder?.folder ?? 'vae';
+    const folder = single?.folder ?? coderFolder(source);
     add(folder, coder.className, coder.config, { specs: coder.specs, params });
   }
   if (text) {
-    const original = single?.config ?? pipeline?.textEncoder?.config ?? {};
     const specs = clipTextSpecs(text.config);
-    const config = textConfig(text, original, TORCH_DTYPES[dtype]);
+    const config = textConfig(text, originalTextConfig(source), TORCH_DTYPES[dtype]);
     add('text_encoder', CLIP_TEXT_CLASS_NAME, config, { specs, params: text.params });
   }
   return written;
@@ -117,10 +116,7 @@ async function writeAnew(dir: string, source: ExportSource, written: readonly Wr
     {
       className: pipeline.className ?? (model.paints ? 'StableDiffusionInpaintPipeline' : undefined),
       unet: (of('unet') as Written).model,
-      scheduler: pipeline.scheduler ?? {
-        className: String(model.scheduler._class_name),
-        config: model.scheduler,
-      },
+      scheduler: schedulerOf(pipeline, model),
       autoencoder: coder && { ...coder.model, folder: coder.folder as AutoencoderFolder },
       textEncoder: of('text_encoder')?.model,
       tokenizer: pipeline.tokenizer ?? undefined,

@@ -1,5 +1,6 @@
 /** What the files of an ONNX export compute: each is one network of a checkpoint, its inputs and outputs by name. */
 import { type AutoencoderNetwork, openAutoencoder } from '../autoencoder/index.js';
+import { sizeOf } from '../engine/graph.js';
 import { type Params, viewParams } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from '../engine/tf.js';
@@ -36,15 +37,14 @@ export interface GraphFile {
   readonly constants: Readonly<Record<string, Feed>>;
 }
 
-const area = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 const normal =
   (shape: readonly number[]) =>
   (n: number, random: Random): Float32Array =>
-    random.normal(n * area(shape));
+    random.normal(n * sizeOf(shape));
 const pictures =
   (shape: readonly number[]) =>
   (n: number, random: Random): Float32Array =>
-    random.uniform(n * area(shape)).map((v) => 2 * v - 1);
+    random.uniform(n * sizeOf(shape)).map((v) => 2 * v - 1);
 /** Whole numbers from 0. */
 const below =
   (limit: number) =>
@@ -128,7 +128,7 @@ function latentExample(
   const [channels, h, w] = shape;
   const rows = codebook.length / channels;
   return (n, random) => {
-    const values = new Float32Array(n * area(shape));
+    const values = new Float32Array(n * sizeOf(shape));
     const chosen = below(rows)(n * h * w, random);
     chosen.forEach((row, i) => {
       const [picture, pixel] = [Math.floor(i / (h * w)), i % (h * w)];

@@ -3,7 +3,7 @@ import { type AutoencoderNetwork, openAutoencoder } from '../autoencoder/index.j
 import { type BareComponent, readBareComponent } from '../checkpoint/component.js';
 import type { JsonObject } from '../checkpoint/json.js';
 import { loadParams } from '../checkpoint/load.js';
-import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
+import { type AutoencoderFolder, type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
 import { findModel, type LoadedModel, loadModel } from '../pipelines/model.js';
 import { type ClipTextConfig, clipTextName, clipTextSpecs, parseClipTextConfig } from '../text/index.js';
 import { openUNet, type UNetNetwork } from '../unet/index.js';
@@ -32,6 +32,18 @@ export interface ExportSource extends ModelParts {
   readonly single: BareComponent | null;
   readonly sumi: JsonObject;
 }
+
+/** The folder of a pipeline's autoencoder. */
+export const coderFolder = ({ pipeline }: ExportSource): AutoencoderFolder =>
+  pipeline?.autoencoder?.folder ?? 'vae';
+
+/** A text encoder's config as the checkpoint has it. */
+export const originalTextConfig = ({ single, pipeline }: ExportSource): JsonObject =>
+  single?.config ?? pipeline?.textEncoder?.config ?? {};
+
+/** A pipeline's scheduler; the one that Sumi draws with where the checkpoint has none. */
+export const schedulerOf = (pipeline: PipelineDir, model: LoadedModel) =>
+  pipeline.scheduler ?? { className: String(model.scheduler._class_name), config: model.scheduler };
 
 async function loadSingle(single: BareComponent): Promise<ExportSource> {
   const { dir, folder, className, config, weights } = single;

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { readJsonObject } from '../checkpoint/json.js';
 import { some } from '../checkpoint/load.js';
 import { openSafetensors, type WeightsReader } from '../checkpoint/safetensors.js';
+import { sizeOf } from '../engine/graph.js';
 import type { ParamSpec } from '../engine/params.js';
 import { InputError } from '../errors.js';
 import { isDirectory, isFile } from '../files/index.js';
@@ -89,15 +90,13 @@ function pairUp(keys: ReadonlyMap<string, LoraKey>, path: string): Map<string, M
   return layers;
 }
 
-const area = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
-
 /** Rank of a pair. @throws InputError when it does not fit the weight */
 function rankOf(spec: ParamSpec, reader: WeightsReader, down: string, up: string): number {
   const shape = (name: string) => reader.tensors.get(name)?.shape ?? [];
   const [a, b] = [shape(down), shape(up)];
   const [rank, out] = [a[0] ?? 0, spec.shape[0]];
   const fits =
-    rank > 0 && area(a) === rank * area(spec.shape.slice(1)) && b[0] === out && area(b) === out * rank;
+    rank > 0 && sizeOf(a) === rank * sizeOf(spec.shape.slice(1)) && b[0] === out && sizeOf(b) === out * rank;
   if (fits && b[1] === rank) return rank;
   throw new InputError(
     `[${b.join(', ')}] times [${a.join(', ')}] is no change of ${spec.name} [${spec.shape.join(', ')}] (${down}) — ${reader.path} — use a LoRA that was made for this kind of model`,

@@ -28,7 +28,6 @@ export class Lowering {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: Initializer[] = [];
   private readonly physical = new Map<number, Physical[]>();
-  private readonly shared = new Map<string, string>();
   private readonly made = new Map<string, string>();
   private counter = 0;
 
@@ -106,14 +105,13 @@ export class Lowering {
   }
 
   initializer(type: ElementName, shape: readonly number[], data: Initializer['data']): string {
-    const small = data.length <= 64;
-    const key = small ? `${type}[${shape}]${Array.from(data as ArrayLike<number | bigint>).join()}` : '';
-    const known = this.shared.get(key);
-    if (small && known) return known;
-    const name = this.freshName('const');
-    this.initializers.push({ name, shape, type, data });
-    if (small) this.shared.set(key, name);
-    return name;
+    const make = () => {
+      const name = this.freshName('const');
+      this.initializers.push({ name, shape, type, data });
+      return name;
+    };
+    if (data.length > 64) return make();
+    return this.memo(`${type}[${shape}]${Array.from(data as ArrayLike<number | bigint>).join()}`, make);
   }
 
   ints(values: readonly number[]): string {

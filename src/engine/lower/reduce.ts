@@ -84,7 +84,7 @@ const layerNorm: Lower = (l, node) => {
 };
 
 /** A [C] vector shaped to broadcast over channels-first data. */
-function perChannel(l: Lowering, id: number, rank: number): string {
+export function perChannel(l: Lowering, id: number, rank: number): string {
   const [c] = l.value(id).shape;
   return l.reshaped(l.native(id), [c, ...new Array(rank - 2).fill(1)]);
 }

@@ -65,8 +65,8 @@ function inputMatrix(axis: Axis): Float32Array {
   for (let p = 0; p < POINTS; p++)
     for (let t = 0; t < tiles; t++)
       for (let k = 0; k < POINTS; k++) {
-        const at = TILE * t + k - axis.before;
-        if (at >= 0 && at < axis.input) m[(p * tiles + t) * axis.input + at] = bt[p][k];
+        const column = TILE * t + k - axis.before;
+        if (column >= 0 && column < axis.input) m[(p * tiles + t) * axis.input + column] = bt[p][k];
       }
   return m;
 }
@@ -123,18 +123,6 @@ export function winogradCost(g: Geometry): number {
   const cut = ci * moved(g.inHeight, g.inWidth) + co * moved(g.outHeight, g.outWidth);
   const made = n * (cut + th * tw * ci * co) + READ * POINTS ** 2 * ci * co;
   return made / (9 * n * g.outHeight * g.outWidth * ci * co);
-}
-
-/** Whether a convolution has the form that is done here: 3×3, no strides, no dilation. */
-export function isWinograd(g: Geometry): boolean {
-  return (
-    g.filterHeight === 3 &&
-    g.filterWidth === 3 &&
-    g.strideHeight === 1 &&
-    g.strideWidth === 1 &&
-    g.dilationHeight === 1 &&
-    g.dilationWidth === 1
-  );
 }
 
 /** Tensors of one convolution between pictures and tiles. All names are of physical tensors. */
