@@ -11,6 +11,7 @@ import { requireMemory } from './memory.js';
 import { type EncodedModel, encodeModel } from './onnx.js';
 import { loweringFor, nodesForCpu, type Provider } from './providers.js';
 import { identityModel, Residents } from './residents.js';
+import { inOrder } from './schedule.js';
 import { type Feed, Session } from './session.js';
 import { simplify } from './simplify.js';
 import { type Tensor, tf } from './tf.js';
@@ -125,7 +126,7 @@ export class Compiled {
     requireMemory(graph, name);
     const traced = performance.now();
     const onnx = lower(graph, loweringFor(providerOf(this.engine)));
-    const model = encodeModel(onnx);
+    const model = this.asWritten ? encodeModel(inOrder(onnx), { shapes: false }) : encodeModel(onnx);
     const lowered = performance.now();
     const session = await this.open(model, this.options.resident ?? [], nodesForCpu(onnx));
     if (debug('time')) {
@@ -137,6 +138,11 @@ export class Compiled {
     return session;
   }
 
+  /** Whether the graph runs on the CPU as Sumi wrote it: a training step's, which repeats nodes to save memory. */
+  private get asWritten(): boolean {
+    return this.engine === 'onnx' && this.options.constants === undefined;
+  }
+
   private open(model: EncodedModel, names: readonly string[], forCpu?: readonly string[]): Promise<Session> {
     const provider = providerOf(this.engine);
     const { threads, profile } = this.options;
@@ -145,8 +151,7 @@ export class Compiled {
       threads,
       profile,
       forCpu,
-      // A training step's graph comes as it should run: it repeats nodes to save memory.
-      optimize: provider !== 'cpu' || this.options.constants !== undefined,
+      optimize: !this.asWritten,
       resident: { names, kept: this.kept },
     });
   }

@@ -6,6 +6,7 @@ import { Random } from '../../src/random.js';
 import { diffusionLoss } from '../../src/training/diffusion.js';
 import { emaDecay, learningRate } from '../../src/training/rates.js';
 import { defaultOptimizer, freshVectors, TrainStep } from '../../src/training/step.js';
+import { CHUNK } from '../../src/training/step-in-place.js';
 import { parseUNet2DConfig, unet2dSpecs } from '../../src/unet/index.js';
 import { feed, maxError } from '../engine/helpers.js';
 
@@ -78,6 +79,50 @@ describe('TrainStep', () => {
     expect(result.loss).toBeNaN();
     expect(Array.from((await trainer.read()).params)).toEqual([1, 1, 1, 0.5, 0.5]);
     await trainer.dispose();
+  });
+
+  it('updates vectors of many chunks as it does short ones', async () => {
+    const period = 7;
+    const run = async (length: number) => {
+      const cut = Math.floor(length / 3);
+      const parts: ParamSpec[] = [
+        { name: 'first', shape: [cut], init: { constant: 0 } },
+        { name: 'second', shape: [length - cut], init: { constant: 0 } },
+      ];
+      const repeated = (of: (i: number) => number, from: number, n: number) =>
+        Float32Array.from({ length: n }, (_, i) => of((from + i) % period));
+      const trainer = new TrainStep(
+        parts,
+        ({ first, second }, { x, y }) => ({
+          loss: tf.add(tf.sum(tf.mul(first, tf.mul(first, x))), tf.sum(tf.mul(second, y))) as Scalar,
+        }),
+        freshVectors(repeated((i) => i - 2, 0, length)),
+        { ...defaultOptimizer, weightDecay: 0.1, maxGradNorm: 0 },
+      );
+      const [x, y] = [repeated((i) => i + 1, 0, cut), repeated((i) => i - 3, cut, length - cut)];
+      const batch = {
+        x: { data: x, shape: [x.length], dtype: 'float32' as const },
+        y: { data: y, shape: [y.length], dtype: 'float32' as const },
+      };
+      for (let step = 1; step <= 2; step++) await trainer.run(batch, step, 0.1, 0.5);
+      const { params, m, v, ema } = await trainer.read();
+      await trainer.dispose();
+      return [params, m, v, ema];
+    };
+    const small = await run(6 * period);
+    const large = await run(6 * period * Math.ceil(CHUNK / 3 / period));
+    expect(large[0].length).toBeGreaterThan(2 * CHUNK - 1);
+    for (const [k, vector] of large.entries()) {
+      const cut = vector.length / 3;
+      // The first third of either, then the rest.
+      const want = (i: number) => small[k][i < cut ? i % (2 * period) : 2 * period + ((i - cut) % period)];
+      expect(
+        maxError(
+          vector,
+          Float32Array.from(vector, (_, i) => want(i)),
+        ),
+      ).toBeLessThan(1e-6);
+    }
   });
 
   it('trains a UNet the same compiled and eagerly', async () => {

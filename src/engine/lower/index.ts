@@ -52,11 +52,13 @@ export function lower(
     if (!write) throw new Error(`operation ${node.op} has no lowering — ${callSite(node.at)}`);
     write(l, node);
   }
+  const finals: Record<string, string> = {};
   const outputs: ValueInfo[] = Object.entries(graph.outputs).map(([name, id]) => {
     const { shape, dtype } = l.value(id);
     const final = `${name}:out`;
-    l.output(l.plain(id).name, final);
+    finals[final] = l.plain(id).name;
     return { name: final, shape, type: dtype };
   });
+  l.output(finals);
   return { nodes: l.nodes, initializers: l.initializers, inputs, outputs, metadata };
 }
