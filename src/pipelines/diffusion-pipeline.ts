@@ -1,19 +1,32 @@
 /** `DiffusionPipeline`: a checkpoint that draws. */
 import type { Engine } from '../engine/engines.js';
 import { requireEngine } from '../engine/engines.js';
-import { sizeOf } from '../engine/graph.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
 import { Random } from '../random.js';
 import { type Scheduler, schedulerFromConfig } from '../schedulers/index.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
+import { GUIDE_SCALE, loadGuide } from './guide-model.js';
+import {
+  checkGuidance,
+  type GuidanceOptions,
+  GuidedDenoiser,
+  requireGuided,
+  variesGuidance,
+} from './guided.js';
 import { Codec, type LoadedModel, loadModel } from './model.js';
+import { checkRng, noiseOf, type Rng } from './noise.js';
 import { PromptEncoder } from './text.js';
 
 export interface PipelineOptions {
   /** Default 'onnx'. */
   readonly engine?: Engine;
   readonly threads?: number;
+  /**
+   * A weaker model by name or folder, that guidance leads away from (autoguidance, Karras et al. 2024): an earlier or
+   * smaller one of the same training. Default none: from what the model itself predicts without label or text.
+   */
+  readonly guide?: string;
 }
 
 /** What a model that draws from texts is to draw. */
@@ -24,7 +37,7 @@ export interface PromptOptions {
   readonly negativePrompt?: string;
 }
 
-export interface SamplingOptions extends PromptOptions {
+export interface SamplingOptions extends PromptOptions, GuidanceOptions {
   /** Denoising steps; default the model's own. */
   readonly steps?: number;
   /** Short or class name of another scheduler with the model's noise schedule. */
@@ -33,6 +46,10 @@ export interface SamplingOptions extends PromptOptions {
   readonly eta?: number;
   /** Weight of classifier-free guidance; 1: none. Default the model's own. */
   readonly guidanceScale?: number;
+  /** A label, by name or index, that guidance leads away from. Default none: from what has no label. */
+  readonly negativeLabel?: string | number;
+  /** Which generator draws the noise; 'torch' makes diffusers' pictures again. Default 'sumi'. */
+  readonly rng?: Rng;
 }
 
 export interface GenerateOptions extends SamplingOptions {
@@ -52,6 +69,9 @@ export interface GenerateOptions extends SamplingOptions {
   /** Told of each picture when it is done, so that a stopped run keeps what it has. */
   readonly onPicture?: (picture: GeneratedPicture) => void | Promise<void>;
 }
+
+/** What decides which pictures there are to be. */
+export type PlanOptions = Omit<GenerateOptions, 'signal' | 'onStep' | 'onPicture'>;
 
 export interface StepProgress {
   /** Which picture, from 0. */
@@ -85,14 +105,17 @@ export class DiffusionPipeline {
   readonly denoiser: Denoiser;
   readonly codec: Codec;
   private readonly prompts: PromptEncoder | null;
+  private readonly guide: Denoiser | null;
 
   private constructor(
     readonly model: LoadedModel,
     options: PipelineOptions,
+    guide: LoadedModel | null,
   ) {
     const compile = { engine: options.engine, threads: options.threads };
     this.prompts = model.text && new PromptEncoder(model.text, compile);
     this.denoiser = new Denoiser(model.network, model.unetParams, compile, this.prompts);
+    this.guide = guide && new Denoiser(guide.network, guide.unetParams, compile, this.prompts);
     this.codec = new Codec(model, compile);
   }
 
@@ -102,7 +125,9 @@ export class DiffusionPipeline {
    */
   static async fromPretrained(nameOrDir: string, options: PipelineOptions = {}): Promise<DiffusionPipeline> {
     if (options.engine) requireEngine(options.engine);
-    return new DiffusionPipeline(await loadModel(nameOrDir), options);
+    const model = await loadModel(nameOrDir);
+    const guide = options.guide === undefined ? null : await loadGuide(options.guide, model);
+    return new DiffusionPipeline(model, options, guide);
   }
 
   get labels(): readonly string[] {
@@ -130,11 +155,15 @@ export class DiffusionPipeline {
     return made;
   }
 
-  /** Index of a label given by name or index. @throws InputError naming the labels there are */
-  labelIndex(label: string | number): number {
+  /**
+   * Index of a label given by name or index.
+   * @param option that gave it, for messages
+   * @throws InputError naming the labels there are
+   */
+  labelIndex(label: string | number, option = '--label'): number {
     const { labels, unet } = this.model;
     if (labels.length === 0)
-      throw new InputError(`the model has no labels — --label ${label} — leave it out`);
+      throw new InputError(`the model has no labels — ${option} ${label} — leave it out`);
     const byName = labels.indexOf(String(label));
     if (byName >= 0) return byName;
     const index = Number(label);
@@ -146,7 +175,7 @@ export class DiffusionPipeline {
     ) {
       return index;
     }
-    throw new InputError(`the label ${label} is unknown — --label — use one of ${labels.join(', ')}`);
+    throw new InputError(`the label ${label} is unknown — ${option} — use one of ${labels.join(', ')}`);
   }
 
   /** What the network is told for a picture of this seed. */
@@ -154,17 +183,28 @@ export class DiffusionPipeline {
     seed: number,
     label: string | number | undefined,
     guidanceScale?: number,
-    { prompt, negativePrompt }: PromptOptions = {},
+    {
+      prompt,
+      negativePrompt,
+      negativeLabel,
+    }: Pick<SamplingOptions, keyof PromptOptions | 'negativeLabel'> = {},
   ): Condition & { name: string | null } {
-    const { labels, nullLabel, unet, defaults, text } = this.model;
-    const guidable = text !== null || nullLabel !== null;
-    const scale = guidanceScale ?? (guidable ? defaults.guidanceScale : 1);
+    const { labels, unet, text } = this.model;
+    const scale = guidanceScale ?? this.defaultGuidance(negativeLabel !== undefined);
     if (!Number.isFinite(scale) || scale < 0) {
       throw new InputError(
         `guidance of ${scale} is not possible — --guidance — give a number from 0; 1 is none`,
       );
     }
+    if (this.guide && (negativeLabel !== undefined || negativePrompt !== undefined)) {
+      const option = negativeLabel === undefined ? '--negative' : '--negative-label';
+      throw new InputError(`guidance leads away from one thing — --guide and ${option} — leave one out`);
+    }
     if (text) {
+      if (negativeLabel !== undefined)
+        throw new InputError(
+          `the model draws from texts, not labels — --negative-label ${negativeLabel} — use --negative`,
+        );
       if (label !== undefined)
         throw new InputError(`the model draws from texts, not labels — --label ${label} — use --prompt`);
       if (prompt === undefined)
@@ -177,17 +217,37 @@ export class DiffusionPipeline {
       const remedy = labels.length > 0 ? `use --label: ${labels.join(', ')}` : 'leave it out';
       throw new InputError(`the model does not draw from texts — ${option} — ${remedy}`);
     }
-    if (scale !== 1 && nullLabel === null) {
+    const nullLabel =
+      negativeLabel === undefined ? this.model.nullLabel : this.labelIndex(negativeLabel, '--negative-label');
+    if (scale !== 1 && nullLabel === null && !this.guide) {
       throw new InputError(
         'the model was not trained for guidance — --guidance — leave it out, or train with labels and label_dropout',
       );
     }
     if (unet.num_class_embeds === null) {
       if (label !== undefined) this.labelIndex(label);
-      return { label: null, nullLabel: null, guidanceScale: 1, name: null };
+      return { label: null, nullLabel: null, guidanceScale: scale, name: null };
     }
     const index = label === undefined ? new Random(seed, 'label').int(labels.length) : this.labelIndex(label);
     return { label: index, nullLabel, guidanceScale: scale, name: labels[index] ?? String(index) };
+  }
+
+  /** Weight of guidance unless told otherwise. @param led whether there is a label to lead away from */
+  private defaultGuidance(led: boolean): number {
+    const { nullLabel, defaults, text } = this.model;
+    const scale = text !== null || nullLabel !== null || led ? defaults.guidanceScale : 1;
+    return scale === 1 && this.guide ? GUIDE_SCALE : scale;
+  }
+
+  /**
+   * What predicts for one picture.
+   * @param scheduler that the picture is drawn with
+   * @throws InputError for options of guidance out of range
+   */
+  denoiserFor(scheduler: Scheduler, options: GuidanceOptions): Pick<Denoiser, 'predict'> {
+    return this.guide || variesGuidance(options)
+      ? new GuidedDenoiser(this.denoiser, this.guide, scheduler, options)
+      : this.denoiser;
   }
 
   /** Height and width of the sample for pictures of a size. @throws InputError when the network cannot have it */
@@ -213,19 +273,32 @@ export class DiffusionPipeline {
    * What `generate` would draw with these options, one entry a picture: nothing is computed yet.
    * @throws InputError for options that the model cannot serve
    */
-  plan(options: GenerateOptions = {}): PlannedPicture[] {
+  plan(options: PlanOptions = {}): PlannedPicture[] {
     const { count = 1, seed = 0, label } = options;
     if (!Number.isInteger(count) || count < 1)
       throw new InputError(`${count} pictures are not possible — --count — give a whole number from 1`);
     checkSeed(seed);
+    if (options.rng !== undefined) checkRng(options.rng);
+    checkGuidance(options);
     const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
     this.sampleSize(options.size);
     this.scheduler(options);
     return Array.from({ length: count }, (_, i) => {
       const given = labels.length > 0 ? labels[i % labels.length] : undefined;
       const { name, ...condition } = this.condition(seed + i, given, options.guidanceScale, options);
+      this.requireGuidance(options, condition.guidanceScale);
       return { seed: seed + i, label: name, condition };
     });
+  }
+
+  /** @throws InputError for options of guidance where there is none */
+  private requireGuidance(options: PlanOptions, scale: number): void {
+    const { guidanceRescale, guidanceInterval, apg, negativeLabel } = options;
+    if (guidanceRescale) requireGuided('--guidance-rescale', scale);
+    if (guidanceInterval) requireGuided('--guidance-interval', scale);
+    if (apg) requireGuided('--apg', scale);
+    if (negativeLabel !== undefined) requireGuided('--negative-label', scale);
+    if (this.guide) requireGuided('--guide', scale);
   }
 
   /** @throws InputError when the model can only fill in parts of pictures */
@@ -250,19 +323,17 @@ export class DiffusionPipeline {
     for (const [i, { seed, label, condition }] of this.plan(options).entries()) {
       const scheduler = this.scheduler(options);
       const steps = scheduler.timesteps.length;
-      // Each draw has a stream of its own: no draw depends on how many were made before.
-      const random = new Random(seed);
-      const length = sizeOf([...size, this.model.unet.out_channels]);
-      const start = random.fork('latents').normal(length);
-      for (let k = 0; k < length; k++) start[k] *= scheduler.initNoiseSigma;
+      const draw = noiseOf(options.rng, seed, [...size, this.model.unet.out_channels]);
+      const start = draw('latents');
+      for (let k = 0; k < start.length; k++) start[k] *= scheduler.initNoiseSigma;
       const sample = await denoise({
-        denoiser: this.denoiser,
+        denoiser: this.denoiserFor(scheduler, options),
         scheduler,
         sample: start,
         size,
         condition,
         eta,
-        noise: (index) => random.fork('variance', index).normal(length),
+        noise: (index) => draw('variance', index),
         signal,
         onStep: ({ index, timestep, predOriginalSample }) =>
           options.onStep?.({
@@ -283,6 +354,7 @@ export class DiffusionPipeline {
   /** Frees the native sessions. */
   async dispose(): Promise<void> {
     await this.denoiser.dispose();
+    await this.guide?.dispose();
     await this.codec.dispose();
     await this.prompts?.dispose();
   }

@@ -96,6 +96,10 @@ export abstract class LambdaScheduler<Config extends LambdaConfig> implements Sc
     return sample;
   }
 
+  alphaProd(timestep: number): number {
+    return alphaProdOf(this.sigmas[this.index.find(timestep)]);
+  }
+
   previousTimestep(timestep: number): number {
     return this.index.after(timestep) ?? -1;
   }

@@ -98,7 +98,11 @@ export abstract class SigmaScheduler<Config extends SigmaConfig> implements Sche
   }
 
   scaleModelInput(sample: Float32Array, timestep: number): Float32Array {
-    return combine([Math.sqrt(alphaProdOf(this.levels[this.index.find(timestep)])), sample]);
+    return combine([Math.sqrt(this.alphaProd(timestep)), sample]);
+  }
+
+  alphaProd(timestep: number): number {
+    return alphaProdOf(this.levels[this.index.find(timestep)]);
   }
 
   previousTimestep(timestep: number): number {

@@ -71,6 +71,8 @@ export interface Scheduler extends Sampler {
   readonly config: Readonly<BaseSchedulerConfig>;
   /** ᾱ_t of each training timestep, [num_train_timesteps]. */
   readonly alphasCumprod: Float64Array;
+  /** ᾱ of the level at which the model is called at a timestep, for those whose levels lie between timesteps. */
+  alphaProd?(timestep: number): number;
 }
 
 /** Indices in `timesteps` where a step begins: as many as there are steps. */
