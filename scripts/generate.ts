@@ -1,9 +1,10 @@
 /** `sumi generate`: options here, the work in scripts/cli/generate.ts. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import type { GuidanceArgs } from './cli/guidance.js';
 import { engineOptions, outputOptions, samplingOptions } from './cli/options.js';
 import type { PromptArgs } from './cli/prompt.js';
 
-export interface GenerateArgs extends PromptArgs {
+export interface GenerateArgs extends PromptArgs, GuidanceArgs {
   model: string;
   out: string;
   count: number;
@@ -16,7 +17,7 @@ export interface GenerateArgs extends PromptArgs {
   steps?: number;
   scheduler?: string;
   eta?: number;
-  label?: string;
+  label?: string[];
   guidance?: number;
   batch?: number;
   engine: string;

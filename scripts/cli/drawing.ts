@@ -3,6 +3,7 @@
 import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import type { Recipe } from '../../src/image/index.js';
 import {
+  checkGuidance,
   checkSeed,
   DiffusionPipeline,
   type GeneratedPicture,
@@ -11,6 +12,7 @@ import {
 import { stepStarts } from '../../src/schedulers/index.js';
 import { requireWhole } from './checks.js';
 import { labelsOf } from './generate.js';
+import { guidanceFacts, guidanceOf } from './guidance.js';
 import { interruptible } from './interrupt.js';
 import type { DrawingArgs } from './options.js';
 import { outputsOf, prepareFiles } from './outputs.js';
@@ -49,6 +51,7 @@ export function checkDrawingArgs({ engine, ...argv }: DrawingArgs): void {
   requireEngine(engine as Engine);
   requireWhole(argv, ['count', 'steps', 'threads']);
   checkSeed(argv.seed);
+  checkGuidance(guidanceOf(argv));
   outputsOf({ ...argv, grid: false });
 }
 
@@ -58,14 +61,19 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
   const started = performance.now();
   const outputs = outputsOf({ ...argv, grid: false });
   const engine = argv.engine as Engine;
-  const pipeline = await DiffusionPipeline.fromPretrained(argv.model, { engine, threads: argv.threads });
+  const pipeline = await DiffusionPipeline.fromPretrained(argv.model, {
+    engine,
+    threads: argv.threads,
+    guide: argv.guide,
+  });
   try {
     const { count, seed, steps } = argv;
     const label = labelsOf(argv.label, pipeline.labels);
     const defaults = drawing.defaults?.(pipeline);
     const eta = argv.eta ?? defaults?.eta;
     const guidanceScale = argv.guidance ?? defaults?.guidanceScale;
-    const sampling = { steps, scheduler: argv.scheduler, eta, guidanceScale, ...promptOptions(argv) };
+    const texts = promptOptions(argv);
+    const sampling = { steps, scheduler: argv.scheduler, eta, guidanceScale, ...texts, ...guidanceOf(argv) };
     const plan = pipeline.plan({ ...sampling, count, seed, label });
     const scheduler = pipeline.scheduler(sampling);
     const common = {
@@ -75,6 +83,7 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
       ...facts(pipeline),
       steps: stepStarts(scheduler).length,
       ...promptFacts(pipeline, argv),
+      ...guidanceFacts(argv, pipeline),
     };
     await prepareFiles(plan.map((_, i) => outputs.file(i)));
     const images: { path: string; seed: number; label: string | null }[] = [];

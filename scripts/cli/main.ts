@@ -2,7 +2,7 @@
 import yargs, { type CommandModule } from 'yargs';
 import { EXIT, reportError } from './report.js';
 import { strings, usageError } from './usage.js';
-import { checkValues, type OptionTypes } from './values.js';
+import { checkValues, keepLast, type OptionTypes } from './values.js';
 import { version } from './version.js';
 
 /**
@@ -20,15 +20,15 @@ export async function main(
     .usage('sumi: train diffusion models and draw with them\n\nsumi COMMAND [options]')
     .locale('en')
     .updateStrings(strings as never)
-    .parserConfiguration({ 'duplicate-arguments-array': false, 'parse-positional-numbers': false })
+    .parserConfiguration({ 'parse-positional-numbers': false })
     .version(version())
     .help()
     .alias({ help: 'h', version: 'v' })
     .strict()
     .demandCommand(1, 'no command given')
+    .middleware((parsed) => keepLast(parsed, optionTypes()), true)
     .check((parsed) => {
-      // getOptions is public in yargs but missing in its types.
-      checkValues(argv, parsed, (parser as unknown as { getOptions(): OptionTypes }).getOptions());
+      checkValues(argv, parsed, optionTypes());
       return true;
     })
     .epilogue('SUMI_DEBUG=1 shows the stack of an error.')
@@ -39,6 +39,10 @@ export async function main(
       if (error && !message) throw error;
       throw usageError(message || String(error), argv, commands);
     });
+  // getOptions is public in yargs but missing in its types.
+  function optionTypes(): OptionTypes {
+    return (parser as unknown as { getOptions(): OptionTypes }).getOptions();
+  }
   for (const command of commands) parser.command(command);
   try {
     await parser.parseAsync();

@@ -1,6 +1,7 @@
 /** Options that several commands share, under one name and one description. */
 import type { Argv } from 'yargs';
 import { SCHEDULER_NAMES } from '../../src/schedulers/names.js';
+import { type GuidanceArgs, guidanceOptions } from './guidance.js';
 import type { PromptArgs } from './prompt.js';
 
 /** --json and --quiet. */
@@ -24,7 +25,7 @@ export function engineOptions<T>(yargs: Argv<T>) {
 
 /** What every command that samples from a model has. */
 export function samplingOptions<T>(yargs: Argv<T>) {
-  return yargs
+  const own = yargs
     .option('model', {
       type: 'string',
       default: 'characters',
@@ -38,7 +39,9 @@ export function samplingOptions<T>(yargs: Argv<T>) {
     .option('eta', { type: 'number', describe: 'Noise of ddim (default 0) and tcd (default 0.3), 0 to 1' })
     .option('label', {
       type: 'string',
-      describe: 'Label by name or number; several with commas between are taken in turn',
+      array: true,
+      nargs: 1,
+      describe: 'Label by name or number; several, with commas between or each its own, are taken in turn',
     })
     .option('prompt', {
       type: 'string',
@@ -52,10 +55,11 @@ export function samplingOptions<T>(yargs: Argv<T>) {
       type: 'number',
       describe: 'Pull towards the label or the prompt; 1 is none (default: the model’s)',
     });
+  return guidanceOptions(own);
 }
 
 /** What the commands have in common that change a given picture. */
-export interface DrawingArgs extends PromptArgs {
+export interface DrawingArgs extends PromptArgs, GuidanceArgs {
   model: string;
   out: string;
   count: number;
@@ -63,7 +67,7 @@ export interface DrawingArgs extends PromptArgs {
   steps?: number;
   scheduler?: string;
   eta?: number;
-  label?: string;
+  label?: string[];
   guidance?: number;
   engine: string;
   threads?: number;

@@ -5,6 +5,7 @@ export interface OptionTypes {
   readonly number: readonly string[];
   readonly string: readonly string[];
   readonly boolean: readonly string[];
+  readonly array: readonly string[];
 }
 
 const isValue = (word: string | undefined): boolean =>
@@ -25,6 +26,13 @@ function fault(word: string, next: string | undefined, types: OptionTypes): stri
   if (negated && (types.number.includes(negated) || types.string.includes(negated)))
     return `there is no option --${name}`;
   return undefined;
+}
+
+/** Of an option that was given several times the last value counts, but for options that take several. */
+export function keepLast(parsed: Record<string, unknown>, types: OptionTypes): void {
+  for (const [name, value] of Object.entries(parsed)) {
+    if (name !== '_' && Array.isArray(value) && !types.array.includes(name)) parsed[name] = value.at(-1);
+  }
 }
 
 /**

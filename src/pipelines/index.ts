@@ -11,7 +11,7 @@ export {
   type SamplingOptions,
   type StepProgress,
 } from './diffusion-pipeline.js';
-export { type GuidanceOptions, GuidedDenoiser } from './guided.js';
+export { checkGuidance, type GuidanceOptions, GuidedDenoiser } from './guided.js';
 export { type Img2ImgOptions, img2img, startingStep } from './img2img.js';
 export {
   INPAINT_METHODS,
