@@ -26,7 +26,7 @@ export async function main(
     .alias({ help: 'h', version: 'v' })
     .strict()
     .demandCommand(1, 'no command given')
-    .middleware((parsed) => keepLast(parsed, optionTypes()), true)
+    .middleware((parsed) => keepLast(argv, parsed, optionTypes()), true)
     .check((parsed) => {
       checkValues(argv, parsed, optionTypes());
       return true;
