@@ -26,6 +26,7 @@ import { freshVectors, type LossFunction, TrainStep } from '../../src/training/s
 import {
   classicUNet,
   classicUNetSpecs,
+  isBuffer,
   parseClassicUNetConfig,
   parseUNet2DConfig,
   unet2d,
@@ -158,13 +159,10 @@ async function classicWork(c: Case, dir: string): Promise<Work> {
       (params, { x }) => classicUNet(config, params, x as Tensor4D, { training: false }).logits,
     );
   // The norms' running statistics have no gradient: they are inputs beside the parameters.
-  const isBuffer = (name: string) => /running_(mean|var)$/.test(name);
   const views = viewParams(specs, flat);
-  const trained = specs.filter(({ name }) => !isBuffer(name));
+  const trained = specs.filter((spec) => !isBuffer(spec));
   const buffers: Record<string, Feed> = Object.fromEntries(
-    specs
-      .filter(({ name }) => isBuffer(name))
-      .map(({ name, shape }) => [name, { data: views[name], shape, dtype: 'float32' }]),
+    specs.filter(isBuffer).map(({ name, shape }) => [name, { data: views[name], shape, dtype: 'float32' }]),
   );
   const start = Float32Array.from(trained.flatMap(({ name }) => [...views[name]]));
   return training(trained, start, { ...inputs, ...buffers }, (params, { x, ...held }) => {

@@ -14,6 +14,7 @@ import { requireWhole } from './checks.js';
 import { labelsOf } from './generate.js';
 import { guidanceFacts, guidanceOf } from './guidance.js';
 import { interruptible } from './interrupt.js';
+import { loraFacts, loraFiles } from './lora.js';
 import type { DrawingArgs } from './options.js';
 import { outputsOf, prepareFiles } from './outputs.js';
 import { type Progress, startProgress } from './progress.js';
@@ -61,11 +62,9 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
   const started = performance.now();
   const outputs = outputsOf({ ...argv, grid: false });
   const engine = argv.engine as Engine;
-  const pipeline = await DiffusionPipeline.fromPretrained(argv.model, {
-    engine,
-    threads: argv.threads,
-    guide: argv.guide,
-  });
+  const loras = await loraFiles(argv);
+  const { model, threads, guide } = argv;
+  const pipeline = await DiffusionPipeline.fromPretrained(model, { engine, threads, loras, guide });
   try {
     const { count, seed, steps } = argv;
     const label = labelsOf(argv.label, pipeline.labels);
@@ -75,7 +74,7 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
     const texts = promptOptions(argv);
     const sampling = { steps, scheduler: argv.scheduler, eta, guidanceScale, ...texts, ...guidanceOf(argv) };
     const plan = pipeline.plan({ ...sampling, count, seed, label });
-    const scheduler = pipeline.scheduler(sampling);
+    const scheduler = pipeline.schedulerFor(sampling);
     const common = {
       model: argv.model,
       engine,
@@ -83,6 +82,7 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
       ...facts(pipeline),
       steps: stepStarts(scheduler).length,
       ...promptFacts(pipeline, argv),
+      ...loraFacts(loras),
       ...guidanceFacts(argv, pipeline),
     };
     await prepareFiles(plan.map((_, i) => outputs.file(i)));

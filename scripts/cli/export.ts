@@ -42,7 +42,7 @@ async function toOnnx(argv: ExportArgs): Promise<void> {
   }
   const batches = CHECKED_BATCHES.join(' and ');
   note(
-    `opset ${made.opset}, pictures of ${made.size.join('×')}, tried with batches of ${batches} in ${seconds.toFixed(1)} s`,
+    `opset ${made.opset}, ${made.size ? `pictures of ${made.size.join('×')}, ` : ''}tried with batches of ${batches} in ${seconds.toFixed(1)} s`,
     argv,
   );
 }

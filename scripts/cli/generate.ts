@@ -17,6 +17,7 @@ import { Animation, checkAnimationFile } from './animation.js';
 import { requireWhole } from './checks.js';
 import { guidanceFacts, guidanceOf } from './guidance.js';
 import { interruptible } from './interrupt.js';
+import { loraFacts, loraFiles } from './lora.js';
 import { type Outputs, outputsOf, prepareFiles } from './outputs.js';
 import { startProgress } from './progress.js';
 import { promptFacts, promptOptions } from './prompt.js';
@@ -112,11 +113,9 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
   const outputs = outputsOf(argv);
   const engine = argv.engine as Engine;
   const started = performance.now();
-  const pipeline = await DiffusionPipeline.fromPretrained(argv.model, {
-    engine,
-    threads: argv.threads,
-    guide: argv.guide,
-  });
+  const loras = await loraFiles(argv);
+  const { model, threads, guide } = argv;
+  const pipeline = await DiffusionPipeline.fromPretrained(model, { engine, threads, loras, guide });
   try {
     const options: GenerateOptions = {
       count: argv.count,
@@ -132,7 +131,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
     };
     pipeline.requireWhole();
     const plan = pipeline.plan(options);
-    const scheduler = pipeline.scheduler(options);
+    const scheduler = pipeline.schedulerFor(options);
     const calls = scheduler.timesteps.length;
     const facts = {
       model: argv.model,
@@ -140,6 +139,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       scheduler: String(scheduler.toConfig()._class_name),
       steps: stepStarts(scheduler).length,
       ...promptFacts(pipeline, argv),
+      ...loraFacts(loras),
       ...guidanceFacts(argv, pipeline),
     };
     await prepareFiles([

@@ -60,8 +60,12 @@ function checkpointLines(checkpoint: CheckpointDescription): string[] {
   const { path, className, components, scheduler, tokenizer, otherComponents, sumi } = checkpoint;
   const parts = Object.entries(components).map(([name, c]) => [name, c.className, summary(c.weights)]);
   if (tokenizer) parts.push(['tokenizer', tokenizer.className, '']);
-  parts.push(['scheduler', scheduler?.className ?? 'none', '']);
-  const lines = [oneLine(`${path}: ${className ?? 'a UNet by itself'}`), ...columns(parts)];
+  // A network by itself is one component, without a scheduler.
+  const [[, first]] = Object.entries(components);
+  const single = className === null && parts.length === 1 && !scheduler;
+  if (!single) parts.push(['scheduler', scheduler?.className ?? 'none', '']);
+  const title = className ?? (single ? `${first.className} by itself` : 'a pipeline without its index');
+  const lines = [oneLine(`${path}: ${title}`), ...columns(parts)];
   if (otherComponents.length > 0) lines.push(oneLine(`  not used by Sumi: ${otherComponents.join(', ')}`));
   for (const [name, c] of Object.entries(components)) lines.push(...section(name, c.config));
   if (scheduler) lines.push(...section('scheduler', scheduler.config));

@@ -1,9 +1,12 @@
 /** Parses the command line and runs a command; every outcome becomes an exit code. */
-import yargs, { type CommandModule } from 'yargs';
+import yargs, { type Argv, type CommandModule } from 'yargs';
 import { EXIT, reportError } from './report.js';
 import { strings, usageError } from './usage.js';
 import { checkValues, keepLast, type OptionTypes } from './values.js';
 import { version } from './version.js';
+
+/** getOptions is public in yargs but missing in its types. */
+const optionsOf = (parser: unknown) => (parser as { getOptions(): OptionTypes }).getOptions();
 
 /**
  * Runs the command line.
@@ -15,20 +18,20 @@ export async function main(
   argv: readonly string[],
   commands: readonly CommandModule<object, never>[],
 ): Promise<number> {
-  const parser = yargs([...argv])
+  const parser: Argv = yargs([...argv])
     .scriptName('sumi')
     .usage('sumi: train diffusion models and draw with them\n\nsumi COMMAND [options]')
     .locale('en')
     .updateStrings(strings as never)
-    .parserConfiguration({ 'parse-positional-numbers': false })
+    .parserConfiguration({ 'greedy-arrays': false, 'parse-positional-numbers': false })
     .version(version())
     .help()
     .alias({ help: 'h', version: 'v' })
     .strict()
     .demandCommand(1, 'no command given')
-    .middleware((parsed) => keepLast(argv, parsed, optionTypes()), true)
+    .middleware((parsed) => keepLast(argv, parsed, optionsOf(parser)), true)
     .check((parsed) => {
-      checkValues(argv, parsed, optionTypes());
+      checkValues(argv, parsed, optionsOf(parser));
       return true;
     })
     .epilogue('SUMI_DEBUG=1 shows the stack of an error.')
@@ -39,10 +42,6 @@ export async function main(
       if (error && !message) throw error;
       throw usageError(message || String(error), argv, commands);
     });
-  // getOptions is public in yargs but missing in its types.
-  function optionTypes(): OptionTypes {
-    return (parser as unknown as { getOptions(): OptionTypes }).getOptions();
-  }
   for (const command of commands) parser.command(command);
   try {
     await parser.parseAsync();

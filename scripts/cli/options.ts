@@ -2,6 +2,7 @@
 import type { Argv } from 'yargs';
 import { SCHEDULER_NAMES } from '../../src/schedulers/names.js';
 import { type GuidanceArgs, guidanceOptions } from './guidance.js';
+import type { LoraArgs } from './lora.js';
 import type { PromptArgs } from './prompt.js';
 
 /** --json and --quiet. */
@@ -51,6 +52,11 @@ export function samplingOptions<T>(yargs: Argv<T>) {
       type: 'string',
       describe: 'What it is not to show: a text that guidance leads away from',
     })
+    .option('lora', {
+      type: 'string',
+      array: true,
+      describe: 'LoRA file that changes the model, as FILE or FILE:SCALE; may be given several times',
+    })
     .option('guidance', {
       type: 'number',
       describe: 'Pull towards the label or the prompt; 1 is none (default: the model’s)',
@@ -59,7 +65,7 @@ export function samplingOptions<T>(yargs: Argv<T>) {
 }
 
 /** What the commands have in common that change a given picture. */
-export interface DrawingArgs extends PromptArgs, GuidanceArgs {
+export interface DrawingArgs extends PromptArgs, LoraArgs, GuidanceArgs {
   model: string;
   out: string;
   count: number;

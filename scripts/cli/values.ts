@@ -5,6 +5,7 @@ export interface OptionTypes {
   readonly number: readonly string[];
   readonly string: readonly string[];
   readonly boolean: readonly string[];
+  /** Those that may be given several times. */
   readonly array: readonly string[];
 }
 

@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { isDirectory, isFile } from '../files/index.js';
+import { type BareComponent, readBareComponent } from './component.js';
 import { type JsonObject, parseJson, readJsonObject } from './json.js';
 import { type ModelComponent, readPipelineDir } from './pipeline.js';
 import { openSafetensors } from './safetensors.js';
@@ -39,7 +40,7 @@ export interface ComponentDescription {
 export interface CheckpointDescription {
   readonly kind: 'checkpoint';
   readonly path: string;
-  /** The pipeline's class; null for a bare UNet. */
+  /** The pipeline's class; null for a network by itself. */
   readonly className: string | null;
   readonly parameters: number;
   readonly bytes: number;
@@ -114,11 +115,31 @@ async function describeTokenizer(dir: string): Promise<{ className: string }> {
   return { className: typeof named === 'string' ? named : 'CLIPTokenizer' };
 }
 
+/** A network by itself: the one component of a checkpoint that lacks everything else. */
+async function describeSingle({ dir, folder, ...model }: BareComponent): Promise<CheckpointDescription> {
+  const component = await describeComponent(model);
+  const { parameters, bytes } = component.weights;
+  return {
+    kind: 'checkpoint',
+    path: dir,
+    className: null,
+    parameters,
+    bytes,
+    components: { [folder]: component },
+    scheduler: null,
+    tokenizer: null,
+    otherComponents: [],
+    sumi: (await isFile(join(dir, 'sumi.json'))) ? await readJsonObject(join(dir, 'sumi.json')) : {},
+  };
+}
+
 /**
- * Describes a checkpoint folder; takes what `readPipelineDir` takes.
+ * Describes a checkpoint folder; takes what `readPipelineDir` takes, and a network by itself.
  * @throws InputError when it is none, or a part of it is missing or damaged
  */
 export async function describeCheckpoint(path: string): Promise<CheckpointDescription> {
+  const single = await readBareComponent(path);
+  if (single) return describeSingle(single);
   const pipeline = await readPipelineDir(path);
   const components: Record<string, ComponentDescription> = { unet: await describeComponent(pipeline.unet) };
   if (pipeline.autoencoder) {

@@ -47,8 +47,9 @@ export interface PipelineDir {
 const known = ['unet', 'scheduler', 'vae', 'vqvae', 'text_encoder', 'tokenizer'];
 
 /**
- * Reads a checkpoint's configs and finds its weights, without reading them. Takes a pipeline directory, a run
- * directory (its `model/`), a directory with `unet/` but no model_index.json, or a UNet's own directory.
+ * Reads a checkpoint's configs and finds its weights, without reading them. Takes a pipeline directory, nested (a folder
+ * for each component) or flat (all files in one, as the first were published), a run directory (its `model/`), a
+ * directory with `unet/` but no model_index.json, or a UNet's own directory.
  * @throws InputError saying what the path is instead, or what is missing in it
  */
 export async function readPipelineDir(path: string): Promise<PipelineDir> {
@@ -101,7 +102,7 @@ async function assemble(
   return {
     dir,
     className,
-    unet: await readModel(join(dir, 'unet'), 'UNet2DModel'),
+    unet: await readModel(await folderOf(dir, 'unet', 'config.json'), 'UNet2DModel'),
     scheduler: await readScheduler(dir),
     autoencoder: await readAutoencoder(dir),
     textEncoder: await readTextEncoder(dir),
@@ -127,13 +128,19 @@ async function readBareUnet(dir: string): Promise<PipelineDir> {
     dir,
     className: null,
     unet: { className: config._class_name, config, weights: await findWeights(dir) },
-    scheduler: null,
+    scheduler: await readScheduler(dir),
     autoencoder: null,
     textEncoder: null,
     tokenizer: null,
     otherComponents: [],
     sumi: await readSumi(dir),
   };
+}
+
+/** Where a component's files lie: in a folder of its name, or beside the index where there is no such folder. */
+async function folderOf(dir: string, component: string, file: string): Promise<string> {
+  const own = join(dir, component);
+  return !(await isDirectory(own)) && (await isFile(join(dir, file))) ? dir : own;
 }
 
 async function readModel(dir: string, fallbackClass: string): Promise<ModelComponent> {
@@ -143,7 +150,8 @@ async function readModel(dir: string, fallbackClass: string): Promise<ModelCompo
 }
 
 async function readScheduler(dir: string): Promise<SchedulerComponent | null> {
-  const path = join(dir, 'scheduler', 'scheduler_config.json');
+  const name = 'scheduler_config.json';
+  const path = join(await folderOf(dir, 'scheduler', name), name);
   if (!(await isFile(path))) return null;
   const config = await readJsonObject(path);
   if (typeof config._class_name !== 'string') {

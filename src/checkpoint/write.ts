@@ -1,14 +1,15 @@
 /** Writes checkpoints that Sumi and diffusers both open. */
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { ParamSpec } from '../engine/params.js';
 import { InputError } from '../errors.js';
 import { writeDirectoryAtomically } from '../files/index.js';
+import type { ComponentFolder } from './component.js';
 import type { FloatDtype } from './dtypes.js';
 import { formatJson, type JsonObject } from './json.js';
 import { saveParams } from './load.js';
 import type { AutoencoderFolder, SchedulerComponent } from './pipeline.js';
-import { WEIGHTS_NAME } from './weights.js';
+import { TRANSFORMERS_STEM, WEIGHTS_NAME } from './weights.js';
 
 /** The diffusers release whose format is written; the interop check in bench/interop runs against it. */
 export const DIFFUSERS_VERSION = '0.42.1';
@@ -22,12 +23,16 @@ export interface ModelToWrite {
 }
 
 export interface PipelineToWrite {
-  /** Default: `LDMPipeline` with an autoencoder, else `DDIMPipeline` or `DDPMPipeline` by the scheduler. */
+  /** Default: `StableDiffusionPipeline` with a text encoder, `LDMPipeline` with an autoencoder, else `DDIMPipeline` or `DDPMPipeline` by the scheduler. */
   readonly className?: string;
   readonly unet: ModelToWrite;
   readonly scheduler: SchedulerComponent;
   /** `folder` defaults to `vqvae`, which is where diffusers' LDMPipeline looks, for an AutoencoderKL too. */
   readonly autoencoder?: ModelToWrite & { readonly folder?: AutoencoderFolder };
+  /** Of a model that draws from texts; its config is transformers'. */
+  readonly textEncoder?: ModelToWrite;
+  /** Folder of its tokenizer, which is copied. */
+  readonly tokenizer?: string;
   readonly sumi?: JsonObject;
 }
 
@@ -42,11 +47,16 @@ export async function writePipelineDir(
   pipeline: PipelineToWrite,
   dtype: FloatDtype = 'F32',
 ): Promise<void> {
-  const { unet, scheduler, autoencoder, sumi } = pipeline;
+  const { unet, scheduler, autoencoder, textEncoder, tokenizer, sumi } = pipeline;
   const folder = autoencoder?.folder ?? 'vqvae';
   await writeDirectoryAtomically(dir, async (target) => {
     await writeModel(join(target, 'unet'), unet, dtype);
     if (autoencoder) await writeModel(join(target, folder), autoencoder, dtype);
+    if (textEncoder) {
+      await mkdir(join(target, 'text_encoder'));
+      await fillTextEncoder(join(target, 'text_encoder'), textEncoder, dtype);
+    }
+    if (tokenizer) await cp(tokenizer, join(target, 'tokenizer'), { recursive: true, dereference: true });
     await mkdir(join(target, 'scheduler'));
     const schedulerConfig = withClass(scheduler.className, scheduler.config);
     await writeFile(join(target, 'scheduler', 'scheduler_config.json'), formatJson(schedulerConfig));
@@ -57,7 +67,7 @@ export async function writePipelineDir(
 
 /** The content of model_index.json. */
 export function modelIndex(pipeline: Classes): JsonObject {
-  const { unet, scheduler, autoencoder } = pipeline;
+  const { unet, scheduler, autoencoder, textEncoder } = pipeline;
   const index: JsonObject = {
     _class_name: pipeline.className ?? defaultClass(pipeline),
     _diffusers_version: DIFFUSERS_VERSION,
@@ -65,6 +75,13 @@ export function modelIndex(pipeline: Classes): JsonObject {
     scheduler: ['diffusers', scheduler.className],
   };
   if (autoencoder) index[autoencoder.folder ?? 'vqvae'] = ['diffusers', autoencoder.className];
+  if (textEncoder) {
+    index.text_encoder = ['transformers', textEncoder.className];
+    index.tokenizer = ['transformers', 'CLIPTokenizer'];
+    // Components that diffusers' pipelines of texts ask for, and do without when they are told so.
+    Object.assign(index, { safety_checker: [null, null], feature_extractor: [null, null] });
+    index.requires_safety_checker = false;
+  }
   return index;
 }
 
@@ -74,9 +91,11 @@ type Classes = {
   readonly unet: Named;
   readonly scheduler: Named;
   readonly autoencoder?: Named & { readonly folder?: AutoencoderFolder };
+  readonly textEncoder?: Named;
 };
 
-function defaultClass({ autoencoder, scheduler }: Classes): string {
+function defaultClass({ autoencoder, scheduler, textEncoder }: Classes): string {
+  if (textEncoder) return 'StableDiffusionPipeline';
   if (autoencoder) return 'LDMPipeline';
   return scheduler.className === 'DDIMScheduler' ? 'DDIMPipeline' : 'DDPMPipeline';
 }
@@ -85,15 +104,40 @@ function withClass(className: string, config: JsonObject): JsonObject {
   return { ...config, _class_name: className, _diffusers_version: DIFFUSERS_VERSION };
 }
 
+/**
+ * Writes one network as a folder, under the names of files that its kind has.
+ * @param dir is there already, and empty
+ */
+export async function writeComponent(
+  dir: string,
+  folder: ComponentFolder,
+  model: ModelToWrite,
+  dtype: FloatDtype,
+): Promise<void> {
+  await (folder === 'text_encoder' ? fillTextEncoder : fillModel)(dir, model, dtype);
+}
+
 async function writeModel(dir: string, model: ModelToWrite, dtype: FloatDtype): Promise<void> {
   await mkdir(dir);
+  await fillModel(dir, model, dtype);
+}
+
+async function fillModel(dir: string, model: ModelToWrite, dtype: FloatDtype): Promise<void> {
   await writeFile(join(dir, 'config.json'), formatJson(withClass(model.className, model.config)));
   if (typeof model.weights === 'string') await copyWeights(model.weights, dir);
   else await saveParams(model.weights.specs, model.weights.params, join(dir, WEIGHTS_NAME), dtype);
 }
 
-async function copyWeights(source: string, dir: string): Promise<void> {
-  if (!source.endsWith('.json')) return copyFile(source, join(dir, WEIGHTS_NAME));
+/** transformers' names of files, and no class in the config but in `architectures`, which is the caller's. */
+async function fillTextEncoder(dir: string, model: ModelToWrite, dtype: FloatDtype): Promise<void> {
+  await writeFile(join(dir, 'config.json'), formatJson(model.config));
+  const name = `${TRANSFORMERS_STEM}.safetensors`;
+  if (typeof model.weights === 'string') await copyWeights(model.weights, dir, name);
+  else await saveParams(model.weights.specs, model.weights.params, join(dir, name), dtype);
+}
+
+async function copyWeights(source: string, dir: string, name = WEIGHTS_NAME): Promise<void> {
+  if (!source.endsWith('.json')) return copyFile(source, join(dir, name));
   const index = JSON.parse(await readFile(source, 'utf8')) as { weight_map: Record<string, string> };
   for (const shard of new Set(Object.values(index.weight_map))) {
     if (shard !== basename(shard)) {
@@ -103,5 +147,5 @@ async function copyWeights(source: string, dir: string): Promise<void> {
     }
     await copyFile(join(dirname(source), shard), join(dir, shard));
   }
-  await copyFile(source, join(dir, `${WEIGHTS_NAME}.index.json`));
+  await copyFile(source, join(dir, `${name}.index.json`));
 }

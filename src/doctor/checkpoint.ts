@@ -1,21 +1,17 @@
 /** `sumi doctor MODEL`: what is wrong with a checkpoint, all of it at once. */
 import path from 'node:path';
 import { openAutoencoder } from '../autoencoder/index.js';
+import { readBareComponent } from '../checkpoint/component.js';
 import { readJsonObject } from '../checkpoint/json.js';
 import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
-import { InputError } from '../errors.js';
 import { isFile } from '../files/index.js';
-import { checkChannels, findModel, type LoadedModel, labelsOf } from '../pipelines/model.js';
-import {
-  parseUNet2DConfig,
-  UNET2D_CLASS_NAME,
-  type UNet2DConfig,
-  unet2dNetwork,
-  unet2dSpecs,
-} from '../unet/index.js';
+import { checkChannels, findModel, labelsOf } from '../pipelines/model.js';
+import { openUNet, type UNetNetwork } from '../unet/index.js';
 import { examineFiles } from './files.js';
 import { type Finding, Findings } from './findings.js';
 import { examineScheduler } from './scheduler.js';
+import { examineSingle } from './single.js';
+import { examineText } from './text.js';
 import { tryAutoencoder, tryNetwork } from './trial.js';
 import { examineWeights } from './weights.js';
 
@@ -39,7 +35,7 @@ async function compareIndex(pipeline: PipelineDir, findings: Findings): Promise<
   const file = path.join(pipeline.dir, 'model_index.json');
   if (!(await isFile(file))) return;
   const index = await readJsonObject(file);
-  const { unet, scheduler, autoencoder } = pipeline;
+  const { unet, scheduler, autoencoder, textEncoder, tokenizer } = pipeline;
   const own: [string, string | undefined][] = [
     ['unet', unet.className],
     ['scheduler', scheduler?.className],
@@ -47,7 +43,10 @@ async function compareIndex(pipeline: PipelineDir, findings: Findings): Promise<
       folder,
       autoencoder?.folder === folder ? autoencoder.className : undefined,
     ]),
+    ['text_encoder', textEncoder?.className],
   ];
+  if (tokenizer === null && Array.isArray(index.tokenizer) && typeof index.tokenizer[1] === 'string')
+    findings.error('files', `tokenizer is listed, and has no folder — ${file} — copy the whole checkpoint`);
   for (const [name, className] of own) {
     const entry = index[name];
     const listed = Array.isArray(entry) ? entry[1] : null;
@@ -67,7 +66,7 @@ async function compareIndex(pipeline: PipelineDir, findings: Findings): Promise<
 /** Labels that can be told apart, and that the network has. */
 async function examineLabels(
   { sumi, dir }: PipelineDir,
-  unet: UNet2DConfig,
+  unet: UNetNetwork['config'],
   findings: Findings,
 ): Promise<void> {
   const where = path.join(dir, 'sumi.json');
@@ -82,50 +81,56 @@ async function examineLabels(
 
 async function examineNetworks(
   pipeline: PipelineDir,
-  options: ExamineOptions,
+  { threads }: ExamineOptions,
   findings: Findings,
 ): Promise<CheckpointExamination['measured']> {
   const { dir, unet: component, autoencoder: coder } = pipeline;
-  const unet = await findings.attempt('config', () => {
-    if (component.className !== UNET2D_CLASS_NAME)
-      throw new InputError(
-        `a ${component.className} is not supported — ${dir} — use a checkpoint with a ${UNET2D_CLASS_NAME}`,
-      );
-    return parseUNet2DConfig(component.config, path.join(dir, 'unet'));
-  });
-  const network =
+  const network = await findings.attempt('config', () =>
+    openUNet(component.className, component.config, path.join(dir, 'unet')),
+  );
+  const coderNetwork =
     coder &&
     (await findings.attempt('config', () =>
       openAutoencoder(coder.className, coder.config, path.join(dir, coder.folder)),
     ));
-  const scheduler = await examineScheduler(pipeline, unet, findings);
+  const scheduler = await examineScheduler(pipeline, network, findings);
+  const unet = network?.config ?? null;
+  const paints =
+    network !== null &&
+    network.textChannels !== null &&
+    network.config.in_channels === 2 * network.config.out_channels + 1;
   // Without the autoencoder's config there is nothing to compare the channels with.
-  if (unet && (network || !coder))
-    await findings.attempt('config', () => checkChannels(unet, false, network, dir));
+  if (unet && (coderNetwork || !coder))
+    await findings.attempt('config', () => checkChannels(unet, paints, coderNetwork, dir));
   if (unet) await examineLabels(pipeline, unet, findings);
 
-  const unetParams = unet && (await examineWeights(unet2dSpecs(unet), component.weights, findings));
-  const params = network && coder && (await examineWeights(network.specs, coder.weights, findings));
+  const unetParams = network && (await examineWeights(network.specs, component.weights, findings));
+  const params = coderNetwork && coder && (await examineWeights(coderNetwork.specs, coder.weights, findings));
   let [scaledLatents, prediction]: (number | null)[] = [null, null];
-  if (unet && network && coder && params) {
+  if (unet && coderNetwork && coder && params) {
     const where = path.join(dir, coder.folder, 'config.json');
-    const model: Pick<LoadedModel, 'unet' | 'autoencoder'> = { unet, autoencoder: { network, params } };
-    scaledLatents = await tryAutoencoder(model, where, options.threads, findings);
+    const model = { unet, autoencoder: { network: coderNetwork, params } };
+    scaledLatents = await tryAutoencoder(model, where, threads, findings);
   }
-  if (unet && unetParams && scheduler && scheduler.timesteps.length > 0 && unet.class_embed_type === null)
-    prediction = await tryNetwork(
-      { network: unet2dNetwork(unet), unetParams },
-      scheduler.timesteps,
-      component.weights,
-      options.threads,
-      findings,
-    );
+  const wanted = network?.textChannels ?? null;
+  const prompts = wanted === null ? null : await examineText(pipeline, wanted, threads, findings);
+  try {
+    const told = wanted === null || prompts !== null;
+    if (network && unetParams && scheduler?.timesteps.length && told && unet?.class_embed_type === null) {
+      const schedulerConfig = path.join(dir, 'scheduler', 'scheduler_config.json');
+      const model = { network, unetParams };
+      const context = { prompts, schedulerConfig };
+      prediction = await tryNetwork(model, scheduler, component.weights, threads, findings, context);
+    }
+  } finally {
+    await prompts?.dispose();
+  }
   return { scaledLatents, prediction };
 }
 
 /**
  * Looks a checkpoint over: files, configs, weights, scheduler, labels, and short runs of its networks.
- * @param nameOrDir a checkpoint, a run (whose model is examined), or the name of a shipped model
+ * @param nameOrDir a checkpoint, a run (whose model is examined), the name of a shipped model, or a network by itself
  * @throws InputError when there is no such model at all
  */
 export async function examineCheckpoint(
@@ -134,9 +139,13 @@ export async function examineCheckpoint(
 ): Promise<CheckpointExamination> {
   const dir = await findModel(nameOrDir);
   const findings = new Findings();
-  const pipeline = await findings.attempt('files', () => readPipelineDir(dir));
+  const broken = findings.list.length;
+  const single = await findings.attempt('files', () => readBareComponent(dir));
+  const whole = single === null && findings.list.length === broken;
+  const pipeline = whole ? await findings.attempt('files', () => readPipelineDir(dir)) : null;
   await examineFiles(pipeline?.dir ?? dir, findings);
   let measured: CheckpointExamination['measured'] = { scaledLatents: null, prediction: null };
+  if (single) measured = await examineSingle(single, options.threads, findings);
   if (pipeline) {
     await findings.attempt('config', () => compareIndex(pipeline, findings));
     measured = await examineNetworks(pipeline, options, findings);

@@ -6,6 +6,7 @@ export const AREAS = [
   'config',
   'weights',
   'scheduler',
+  'text',
   'autoencoder',
   'network',
   'labels',

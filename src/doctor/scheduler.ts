@@ -4,7 +4,7 @@ import type { JsonObject } from '../checkpoint/json.js';
 import type { PipelineDir } from '../checkpoint/pipeline.js';
 import { defaultsOf } from '../pipelines/model.js';
 import { SCHEDULERS, type Scheduler, schedulerFromConfig } from '../schedulers/index.js';
-import { checkTimesteps, type UNet2DConfig } from '../unet/index.js';
+import type { UNetNetwork } from '../unet/index.js';
 import type { Findings } from './findings.js';
 
 /** ᾱ of the last timestep that counts as none, and one that leaves a picture visible in the noise. */
@@ -47,7 +47,7 @@ const objectAt = (object: JsonObject, ...keys: string[]): JsonObject =>
 /** @returns the scheduler with its timesteps set; null when it cannot be made */
 export async function examineScheduler(
   pipeline: PipelineDir,
-  unet: UNet2DConfig | null,
+  network: UNetNetwork | null,
   findings: Findings,
 ): Promise<Scheduler | null> {
   const { scheduler: component, sumi, dir } = pipeline;
@@ -77,8 +77,9 @@ export async function examineScheduler(
 
   const { num_train_timesteps: T } = made.config;
   await findings.attempt('scheduler', () => made.setTimesteps(Math.min(defaults.steps, T)));
-  if (unet) {
-    await findings.attempt('scheduler', () => checkTimesteps(unet, made.timesteps, where));
+  if (network) {
+    const unet = network.config;
+    await findings.attempt('scheduler', () => network.checkTimesteps(made.timesteps, where));
     if (unet.time_embedding_type === 'learned' && unet.num_train_timesteps !== T)
       findings.warn(
         'scheduler',

@@ -2,8 +2,11 @@
 
 import { Denoiser } from '../pipelines/denoise.js';
 import { Codec, type LoadedModel } from '../pipelines/model.js';
+import type { PromptEncoder } from '../pipelines/text.js';
 import { Random } from '../random.js';
+import type { Scheduler } from '../schedulers/index.js';
 import type { Findings } from './findings.js';
+import { examinePrediction } from './prediction.js';
 
 /** Where the standard deviation of scaled latents should lie: the diffusion model is trained for about 1. */
 const LATENT_SPREAD = [0.3, 3] as const;
@@ -67,24 +70,42 @@ export async function tryAutoencoder(
   }
 }
 
-/** Predicts once, halfway through the timesteps. */
+/** What a network's trial needs of its schedule. */
+export type TriedSchedule = Pick<Scheduler, 'timesteps'> &
+  Partial<Pick<Scheduler, 'alphasCumprod' | 'config'>>;
+
+/** What more a trial may need to know. */
+export interface TrialContext {
+  /** For a network that knows texts. */
+  readonly prompts?: PromptEncoder | null;
+  /** Where the scheduler's config lies, for messages. */
+  readonly schedulerConfig?: string;
+}
+
+/**
+ * Predicts once halfway through the timesteps, from noise, and looks whether predictions are of the scheduler's type.
+ * @returns the spread of the first prediction; null when it is no number
+ */
 export async function tryNetwork(
   { network, unetParams }: Pick<LoadedModel, 'network' | 'unetParams'>,
-  timesteps: readonly number[],
+  { timesteps, alphasCumprod, config }: TriedSchedule,
   where: string,
   threads: number | undefined,
   findings: Findings,
+  { prompts = null, schedulerConfig = where }: TrialContext = {},
 ): Promise<number | null> {
   const unet = network.config;
-  const denoiser = new Denoiser(network, unetParams, { threads });
+  const denoiser = new Denoiser(network, unetParams, { threads }, prompts);
   try {
-    const own = unet.sample_size ?? 32;
-    const [h, w] = typeof own === 'number' ? [own, own] : own;
-    const noise = new Random(0, 'doctor', 'noise').normal(h * w * unet.in_channels);
+    const own = unet.sample_size ?? (prompts ? 64 : 32);
+    const size = typeof own === 'number' ? ([own, own] as const) : own;
+    const random = new Random(0, 'doctor', 'noise');
     const label = unet.num_class_embeds === null ? null : 0;
-    const condition = { label, nullLabel: null, guidanceScale: 1 };
-    const timestep = timesteps[Math.floor(timesteps.length / 2)];
-    const output = await denoiser.predict(noise, [h, w], timestep, condition);
+    const condition = { label, nullLabel: null, guidanceScale: 1, prompt: '' };
+    const predict = (sample: Float32Array, timestep: number) =>
+      denoiser.predict(sample, [size[0], size[1]], timestep, condition);
+    const length = size[0] * size[1] * unet.in_channels;
+    const output = await predict(random.normal(length), timesteps[Math.floor(timesteps.length / 2)]);
     if (!finite(output)) {
       findings.error('network', `the network predicts NaN of noise — ${where} — use an earlier checkpoint`);
       return null;
@@ -96,8 +117,22 @@ export async function tryNetwork(
         'network',
         `predictions of noise have a standard deviation of ${spread.toPrecision(2)}, where about 1 is usual — ${where} — use a checkpoint that was trained`,
       );
+    if (alphasCumprod && output.length === length && knows(network, alphasCumprod.length - 1)) {
+      const trial = { predict, length, alphasCumprod, random };
+      await examinePrediction(String(config?.prediction_type), trial, schedulerConfig, findings);
+    }
     return spread;
   } finally {
     await denoiser.dispose();
+  }
+}
+
+/** Whether a network knows all timesteps from 0 to the last, which levels of noise do not count by. */
+function knows(network: LoadedModel['network'], last: number): boolean {
+  try {
+    network.checkTimesteps([0, last], '');
+    return true;
+  } catch {
+    return false;
   }
 }

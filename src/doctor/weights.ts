@@ -37,18 +37,20 @@ function traitsOf(values: Float32Array, normal: number): Traits {
 
 /**
  * Loads a network's weights and looks at them.
+ * @param nameOf as `loadParams` takes it
  * @returns the weights; null when they do not load, which is a finding
  */
 export async function examineWeights(
   specs: readonly ParamSpec[],
   file: string,
   findings: Findings,
+  nameOf: (stored: string) => string | null = currentName,
 ): Promise<Float32Array | null> {
   // What is missing, extra, misshapen, NaN or infinite is the loader's to find.
-  const params = await findings.attempt('weights', () => loadParams(specs, file));
+  const params = await findings.attempt('weights', () => loadParams(specs, file, nameOf));
   if (!params) return null;
   const { table } = await describeWeights(file);
-  const stored = new Map(table.map(({ name, dtype }) => [currentName(name), dtype]));
+  const stored = new Map(table.map(({ name, dtype }) => [nameOf(name), dtype]));
   const views = viewParams(specs, params);
   const lists = { blind: [] as string[], zero: [] as string[], denormal: [] as string[] };
   const [saturated, large]: string[][] = [[], []];

@@ -3,13 +3,15 @@
  * or run eagerly on a tfjs backend: the same function, the same result, by the name of an engine.
  */
 import { debug } from '../debug.js';
-import { backendsSettled, type Engine, isCompiled, useEagerBackend } from './engines.js';
+import { backendsSettled, type Engine, isCompiled, requireEngine, useEagerBackend } from './engines.js';
 import type { Graph, TypedArray } from './graph.js';
 import { sizeOf } from './graph.js';
 import { lower } from './lower/index.js';
 import { requireMemory } from './memory.js';
-import { encodeModel } from './onnx.js';
-import { type Feed, type Provider, Session } from './session.js';
+import { type EncodedModel, encodeModel } from './onnx.js';
+import { loweringFor, nodesForCpu, type Provider } from './providers.js';
+import { identityModel, Residents } from './residents.js';
+import { type Feed, Session } from './session.js';
 import { simplify } from './simplify.js';
 import { type Tensor, tf } from './tf.js';
 import { type Spec, trace } from './tracer.js';
@@ -28,6 +30,11 @@ export interface CompileOptions {
   readonly onBuild?: (what: string) => void;
   readonly name?: string;
   readonly profile?: string;
+  /**
+   * Outputs of which `run` always gets arrays to write `into`, and which may stay on the device that computes: `read`
+   * brings the arrays up to date, and a run that has such an array as an input takes the device's elements.
+   */
+  readonly resident?: readonly string[];
 }
 
 /** The traced and simplified graph of a function, for export and for curious eyes. */
@@ -49,6 +56,7 @@ export function graphOf(
 export class Compiled {
   private readonly sessions = new Map<string, Promise<Session>>();
   private readonly engine: Engine;
+  private readonly kept = new Residents();
   private eagerConstants?: Record<string, Tensor>;
 
   constructor(
@@ -79,13 +87,28 @@ export class Compiled {
       : this.eager(inputs, into);
   }
 
+  /** Brings arrays that outputs were written into up to date, where these stayed on the device. */
+  async read(feeds: readonly Feed[]): Promise<void> {
+    for (const feed of feeds.filter(({ data }) => this.kept.isStale(data))) {
+      const key = `read ${feed.dtype}[${feed.shape}]`;
+      const model = identityModel(feed.dtype, feed.shape);
+      const reader = await this.cached(key, () => this.open(model, []));
+      await reader.run({ x: feed }, { y: feed });
+      this.kept.refreshed(feed.data);
+    }
+  }
+
   private session(inputs: Readonly<Record<string, Spec>>): Promise<Session> {
     const key = Object.entries(inputs)
       .map(([name, { shape, dtype }]) => `${name}:${dtype}[${shape}]`)
       .join(' ');
+    return this.cached(key, () => this.build(inputs));
+  }
+
+  private cached(key: string, make: () => Promise<Session>): Promise<Session> {
     let session = this.sessions.get(key);
     if (!session) {
-      session = this.build(inputs);
+      session = make();
       this.sessions.set(key, session);
       session.catch(() => this.sessions.delete(key));
     }
@@ -94,20 +117,17 @@ export class Compiled {
 
   private async build(inputs: Readonly<Record<string, Spec>>): Promise<Session> {
     const { name = 'function', onBuild } = this.options;
+    requireEngine(this.engine);
     onBuild?.(name);
     await backendsSettled();
     const start = performance.now();
     const graph = graphOf(this.fn, inputs, this.options);
     requireMemory(graph, name);
     const traced = performance.now();
-    const model = encodeModel(lower(graph));
+    const onnx = lower(graph, loweringFor(providerOf(this.engine)));
+    const model = encodeModel(onnx);
     const lowered = performance.now();
-    const provider: Provider = this.engine === 'onnx' ? 'cpu' : (this.engine as Provider);
-    const session = await Session.create(model, {
-      provider,
-      threads: this.options.threads,
-      profile: this.options.profile,
-    });
+    const session = await this.open(model, this.options.resident ?? [], nodesForCpu(onnx));
     if (debug('time')) {
       const ms = (a: number, b: number) => `${(b - a).toFixed(0)} ms`;
       console.error(
@@ -115,6 +135,20 @@ export class Compiled {
       );
     }
     return session;
+  }
+
+  private open(model: EncodedModel, names: readonly string[], forCpu?: readonly string[]): Promise<Session> {
+    const provider = providerOf(this.engine);
+    const { threads, profile } = this.options;
+    return Session.create(model, {
+      provider,
+      threads,
+      profile,
+      forCpu,
+      // A training step's graph comes as it should run: it repeats nodes to save memory.
+      optimize: provider !== 'cpu' || this.options.constants !== undefined,
+      resident: { names, kept: this.kept },
+    });
   }
 
   private async eager(
@@ -144,11 +178,14 @@ export class Compiled {
   async dispose(): Promise<void> {
     if (this.eagerConstants) tf.dispose(this.eagerConstants as never);
     this.eagerConstants = undefined;
+    this.kept.dispose();
     const sessions = await Promise.allSettled(this.sessions.values());
     this.sessions.clear();
     for (const s of sessions) if (s.status === 'fulfilled') await s.value.dispose();
   }
 }
+
+const providerOf = (engine: Engine): Provider => (engine === 'onnx' ? 'cpu' : (engine as Provider));
 
 function tensors(feeds: Readonly<Record<string, Feed>>): Record<string, Tensor> {
   return Object.fromEntries(

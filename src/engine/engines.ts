@@ -1,5 +1,6 @@
 /** The engines that Sumi runs on, and what this machine lacks for each. */
 
+import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -30,8 +31,30 @@ export function whyNot(engine: Engine): string | undefined {
   // The placeholder that tools/preinstall.cjs lays is empty.
   const size = statSync(library, { throwIfNoEntry: false })?.size ?? 0;
   return size > 0
-    ? undefined
-    : `the CUDA libraries of onnxruntime-node are not installed — run "ONNXRUNTIME_NODE_INSTALL=true node ${path.join(root, 'script/install.js')}" (with CUDA 12 and cuDNN 9), or use --engine onnx`;
+    ? withoutCuda(unfound(library))
+    : `the CUDA libraries of onnxruntime-node are not installed — run "ONNXRUNTIME_NODE_INSTALL=true node ${path.join(root, 'script/install.js')}" (they need an NVIDIA driver and CUDA), or use --engine onnx`;
+}
+
+/** Why CUDA cannot start without these libraries; undefined when it lacks none. */
+export function withoutCuda(missing: readonly string[]): string | undefined {
+  if (missing.length === 0) return undefined;
+  const driver = missing.includes('libcuda.so.1') ? ['an NVIDIA driver'] : [];
+  const toolkit = missing.filter((name) => name !== 'libcuda.so.1');
+  // libcublas.so.13 is of CUDA 13; libraries such as libcurand.so.10 count in their own way.
+  const [, version = ''] = /lib(?:cublas|cublasLt|cudart)\.so\.(\d+)/.exec(toolkit.join(' ')) ?? [];
+  const cuda = toolkit.length > 0 ? [`CUDA ${version}`.trim()] : [];
+  return `${missing.join(', ')} cannot be loaded — install ${[...driver, ...cuda].join(' and ')} (or add its folder to LD_LIBRARY_PATH), or use --engine onnx`;
+}
+
+/** Libraries that a library needs and the loader does not find. */
+function unfound(library: string): string[] {
+  try {
+    const told = execFileSync('ldd', [library], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return [...told.matchAll(/^\s*(\S+) => not found/gm)].map(([, name]) => name);
+  } catch {
+    // No ldd: starting the provider tells.
+    return [];
+  }
 }
 
 /** @throws InputError naming what is missing */

@@ -93,6 +93,9 @@ function valueInfo({ name, shape, type }: ValueInfo): Record<string, unknown> {
   return { name, type: { tensorType: { elemType: ElementType[type], shape: { dim } } } };
 }
 
+/** What the i-th node of a model is called. */
+export const nodeName = (node: OnnxNode, i: number): string => `${node.op}_${i}`;
+
 /** Arrays that a model's bytes only name; ONNX Runtime gets them beside it. */
 export interface ExternalData {
   readonly path: string;
@@ -145,7 +148,7 @@ export function encodeModel(model: OnnxModel, largest = LARGEST): EncodedModel {
       node: model.nodes.map((n, i) => ({
         input: n.inputs,
         output: n.outputs,
-        name: `${n.op}_${i}`,
+        name: nodeName(n, i),
         opType: n.op,
         domain: n.domain,
         attribute: Object.entries(n.attrs).map(([k, v]) => attribute(k, v)),

@@ -50,6 +50,17 @@ function explicitPadding(
 }
 
 /**
+ * tfjs's convolution, with zeros around the pictures. tfjs-node has no gradients under explicit padding: there the zeros
+ * are laid around first.
+ * @param filter [kh, kw, I, O]
+ */
+export function convolve(x: Tensor4D, filter: Tensor4D, stride: number, padding: Padding): Tensor4D {
+  const pads = explicitPadding(padding);
+  const padded = tf.getBackend() === 'tensorflow' && pads.flat().some((p) => p > 0);
+  return padded ? tf.conv2d(tf.pad(x, pads), filter, stride, 'valid') : tf.conv2d(x, filter, stride, pads);
+}
+
+/**
  * Convolution (PyTorch's Conv2d, no dilation, one group).
  * @param x [N, H, W, I]
  * @param w [O, I, kh, kw]
@@ -62,8 +73,7 @@ export function conv2d(
   b: Tensor1D | null,
   { stride = 1, padding = 0 }: { stride?: number; padding?: Padding } = {},
 ): Tensor4D {
-  const hwio = tf.transpose(w, [2, 3, 1, 0]);
-  const y = tf.conv2d(x, hwio, stride, explicitPadding(padding));
+  const y = convolve(x, tf.transpose(w, [2, 3, 1, 0]), stride, padding);
   return b ? tf.add(y, b) : y;
 }
 

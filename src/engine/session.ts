@@ -3,9 +3,8 @@ import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { InputError } from '../errors.js';
 import type { DType, TypedArray } from './graph.js';
 import type { EncodedModel } from './onnx.js';
-
-/** ONNX Runtime's execution providers that Sumi asks for. */
-export type Provider = 'cpu' | 'webgpu' | 'cuda';
+import { executionProviders, type Provider, providerError } from './providers.js';
+import type { Residents } from './residents.js';
 
 export interface Feed {
   readonly shape: readonly number[];
@@ -32,10 +31,24 @@ export function loadOrt(): Promise<Ort> {
 export interface SessionOptions {
   readonly provider?: Provider;
   readonly threads?: number;
+  /** Names of nodes that the WebGPU provider leaves to the CPU. */
+  readonly forCpu?: readonly string[];
+  /** Outputs that stay on the device, where the provider can (WebGPU). */
+  readonly resident?: Resident;
   /** Writes ONNX Runtime's profile to files that begin with this path. */
   readonly profile?: string;
+  /**
+   * Whether ONNX Runtime rewrites the graph for its own kernels (default). That takes half the time of making a session
+   * and pays where weights are constants; training graphs come rewritten by Sumi, whose repeated nodes save memory.
+   */
+  readonly optimize?: boolean;
   /** ONNX Runtime as it comes, with none of Sumi's settings: how other programs would open the model. */
   readonly plain?: boolean;
+}
+
+export interface Resident {
+  readonly names: readonly string[];
+  readonly kept: Residents;
 }
 
 /** An input as ONNX files of any origin have it. */
@@ -46,10 +59,14 @@ export type RawFeed =
 /** Sumi's own graphs mark outputs, which may be called like inputs. */
 const plainName = (output: string): string => output.replace(/:out$/, '');
 
+const onDevice = (names: readonly string[]) =>
+  Object.fromEntries(names.map((name) => [`${name}:out`, 'gpu-buffer' as const]));
+
 export class Session {
   private constructor(
     private readonly ort: Ort,
     private readonly inner: InferenceSession,
+    private readonly resident?: Resident,
   ) {}
 
   /** @param model an encoded model, or the bytes or the path of an .onnx file */
@@ -61,43 +78,52 @@ export class Session {
       typeof model === 'object' && 'bytes' in model ? model : { bytes: model };
     const ort = await loadOrt();
     const provider = options.provider ?? 'cpu';
+    const resident = provider === 'webgpu' ? options.resident : undefined;
     const settings: InferenceSession.SessionOptions = {
-      executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
-      graphOptimizationLevel: 'all',
+      executionProviders: executionProviders(provider, options.forCpu),
+      graphOptimizationLevel: options.optimize === false ? 'disabled' : 'all',
+      // One block laid out for all values takes a quarter more memory, and no less time.
+      enableMemPattern: options.plain === true,
       logSeverityLevel: 3,
       // It folds a Pad into the pooling after it even where the pad is as large as the kernel, which pooling refuses.
       ...(options.plain ? {} : { extra: { optimization: { disable_specified_optimizers: 'Pad_Fusion' } } }),
       ...(external.length > 0 ? { externalData: external } : {}),
+      ...(resident ? { preferredOutputLocation: onDevice(resident.names) } : {}),
       ...(options.threads ? { intraOpNumThreads: options.threads } : {}),
       ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
     };
     try {
       // The library has one signature for bytes and one for paths.
-      return new Session(ort, await ort.InferenceSession.create(file as string, settings));
+      const inner = await ort.InferenceSession.create(file as string, settings);
+      return new Session(ort, inner, resident);
     } catch (error) {
-      throw provider === 'cpu' ? error : providerError(provider, error as Error);
+      throw providerError(provider, error as Error);
     }
   }
 
   /**
    * Runs the model.
-   * @param into arrays that receive the outputs of those names; the other outputs come in fresh arrays
+   * @param into arrays that receive the outputs of those names (resident outputs, all of which must be named, only
+   *   in name: see Residents); the other outputs come in fresh arrays
    */
   async run(
     feeds: Readonly<Record<string, Feed>>,
     into: Readonly<Record<string, Feed>> = {},
   ): Promise<Record<string, TypedArray>> {
+    const { names = [], kept } = this.resident ?? {};
     const given: Record<string, OrtTensor> = {};
-    for (const [name, feed] of Object.entries(feeds)) given[name] = this.tensor(feed);
+    for (const [name, feed] of Object.entries(feeds)) given[name] = kept?.get(feed.data) ?? this.tensor(feed);
     const fetches: Record<string, OrtTensor | null> = {};
-    for (const name of this.inner.outputNames) {
-      const target = into[plainName(name)];
-      fetches[name] = target ? this.tensor(target) : null;
+    for (const output of this.inner.outputNames) {
+      const name = plainName(output);
+      fetches[output] = into[name] && !names.includes(name) ? this.tensor(into[name]) : null;
     }
     const results = await this.inner.run(given, fetches as InferenceSession.FetchesType);
     const arrays: Record<string, TypedArray> = {};
-    for (const [name, tensor] of Object.entries(results)) {
-      arrays[plainName(name)] = (tensor as OrtTensor).data as TypedArray;
+    for (const [output, value] of Object.entries(results)) {
+      const [name, tensor] = [plainName(output), value as OrtTensor];
+      if (names.includes(name)) kept?.set(into[name].data, tensor);
+      arrays[name] = names.includes(name) ? into[name].data : (tensor.data as TypedArray);
     }
     return arrays;
   }
@@ -127,19 +153,4 @@ export class Session {
   async dispose(): Promise<void> {
     await this.inner.release();
   }
-}
-
-/** Why a GPU provider did not start, as the user can mend it. */
-function providerError(provider: 'webgpu' | 'cuda', error: Error): Error {
-  if (provider === 'webgpu' && /adapter/i.test(error.message)) {
-    return new InputError(
-      'engine webgpu — no GPU that Vulkan, Metal or Direct3D 12 can use was found — install its driver (on Debian also libvulkan1), or use --engine onnx',
-    );
-  }
-  if (provider === 'cuda' && /libcu|cudnn|cuda.*(driver|device)|providers_cuda/i.test(error.message)) {
-    return new InputError(
-      'engine cuda — CUDA did not start — install a driver, CUDA 12 and cuDNN 9 for it, or use --engine onnx',
-    );
-  }
-  return error;
 }

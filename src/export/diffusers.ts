@@ -1,15 +1,17 @@
 /** `sumi export --to diffusers`: a checkpoint written anew in today's form, and read back before it is declared done. */
 import path from 'node:path';
+import type { ComponentFolder } from '../checkpoint/component.js';
 import type { FloatDtype } from '../checkpoint/dtypes.js';
 import { fromBF16, fromF16, toBF16, toF16 } from '../checkpoint/dtypes.js';
 import type { JsonObject } from '../checkpoint/json.js';
-import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
-import { type ModelToWrite, writePipelineDir } from '../checkpoint/write.js';
+import type { AutoencoderFolder } from '../checkpoint/pipeline.js';
+import { type ModelToWrite, writeComponent, writePipelineDir } from '../checkpoint/write.js';
 import { RunError } from '../errors.js';
 import { isFile, writeDirectoryAtomically } from '../files/index.js';
-import { type LoadedModel, loadModel } from '../pipelines/model.js';
+import { CLIP_TEXT_CLASS_NAME, clipTextSpecs } from '../text/index.js';
+import { textConfig } from './configs.js';
 import { copyNotices, requireFreeFolder } from './folder.js';
-import { loadSource } from './source.js';
+import { coderFolder, type ExportSource, loadSource, originalTextConfig, schedulerOf } from './source.js';
 
 export const EXPORT_DTYPES = { fp32: 'F32', fp16: 'F16', bf16: 'BF16' } as const satisfies Record<
   string,
@@ -69,44 +71,65 @@ function compare(wanted: Float32Array, found: Float32Array, dtype: ExportDtype, 
   return worst;
 }
 
-async function writeAnew(
-  dir: string,
-  model: LoadedModel,
-  source: PipelineDir,
-  dtype: ExportDtype,
-): Promise<void> {
-  const { className, unet, autoencoder, scheduler } = source;
-  const network = model.autoencoder?.network;
-  const written: (ModelToWrite & { readonly folder: 'vae' | 'vqvae' }) | undefined =
-    autoencoder && network && model.autoencoder
-      ? {
-          folder: autoencoder.folder,
-          className: autoencoder.className,
-          config: network.config as unknown as JsonObject,
-          weights: { specs: network.specs, params: model.autoencoder.params },
-        }
-      : undefined;
+/** A network's place in the folder, and what is written there. */
+interface Written {
+  readonly folder: ComponentFolder;
+  readonly model: ModelToWrite & { readonly weights: Exclude<ModelToWrite['weights'], string> };
+}
+
+/** transformers' names of the formats. */
+const TORCH_DTYPES = { fp32: 'float32', fp16: 'float16', bf16: 'bfloat16' } as const;
+
+/** All networks of a checkpoint. */
+function networksOf(source: ExportSource, dtype: ExportDtype): Written[] {
+  const { network, unetParams, autoencoder, text, single } = source;
+  const written: Written[] = [];
+  const add = (
+    folder: ComponentFolder,
+    className: string,
+    config: object,
+    weights: Written['model']['weights'],
+  ) => written.push({ folder, model: { className, config: config as JsonObject, weights } });
+  if (network) add('unet', network.className, network.config, { specs: network.specs, params: unetParams });
+  if (autoencoder) {
+    const { network: coder, params } = autoencoder;
+    const folder = single?.folder ?? coderFolder(source);
+    add(folder, coder.className, coder.config, { specs: coder.specs, params });
+  }
+  if (text) {
+    const specs = clipTextSpecs(text.config);
+    const config = textConfig(text, originalTextConfig(source), TORCH_DTYPES[dtype]);
+    add('text_encoder', CLIP_TEXT_CLASS_NAME, config, { specs, params: text.params });
+  }
+  return written;
+}
+
+async function writeAnew(dir: string, source: ExportSource, written: readonly Written[], dtype: ExportDtype) {
+  const stored = EXPORT_DTYPES[dtype];
+  const { single, pipeline, model } = source;
+  if (single) return writeComponent(dir, written[0].folder, written[0].model, stored);
+  if (!pipeline || !model) throw new RangeError('a checkpoint is a pipeline or a network by itself');
+  const of = (...folders: ComponentFolder[]) => written.find(({ folder }) => folders.includes(folder));
+  const coder = of('vae', 'vqvae');
   await writePipelineDir(
     dir,
     {
-      className: className ?? undefined,
-      unet: {
-        className: unet.className,
-        config: model.unet as unknown as JsonObject,
-        weights: { specs: model.network.specs, params: model.unetParams },
-      },
-      scheduler: scheduler ?? { className: String(model.scheduler._class_name), config: model.scheduler },
-      autoencoder: written,
+      className: pipeline.className ?? (model.paints ? 'StableDiffusionInpaintPipeline' : undefined),
+      unet: (of('unet') as Written).model,
+      scheduler: schedulerOf(pipeline, model),
+      autoencoder: coder && { ...coder.model, folder: coder.folder as AutoencoderFolder },
+      textEncoder: of('text_encoder')?.model,
+      tokenizer: pipeline.tokenizer ?? undefined,
       sumi: (await isFile(path.join(source.dir, 'sumi.json'))) ? source.sumi : undefined,
     },
-    EXPORT_DTYPES[dtype],
+    stored,
   );
 }
 
 /**
  * Writes a checkpoint as a diffusers directory of one weights file a component, under today's names of parameters and
  * blocks, defaults of the configs written out. The folder appears whole, after it has been read back, or not at all.
- * @param nameOrDir a checkpoint, a run (whose model is taken), or the name of a shipped model
+ * @param nameOrDir a checkpoint, a run (whose model is taken), the name of a shipped model, or a network by itself
  * @throws InputError when the checkpoint is no good, a weight does not fit the dtype, or the folder is not empty
  */
 export async function exportDiffusers(
@@ -115,35 +138,29 @@ export async function exportDiffusers(
   { dtype = 'fp32', signal }: DiffusersExportOptions = {},
 ): Promise<DiffusersExport> {
   await requireFreeFolder(out);
-  const model = await loadSource(nameOrDir);
-  const source = await readPipelineDir(model.dir);
+  const source = await loadSource(nameOrDir);
+  const written = networksOf(source, dtype);
   signal?.throwIfAborted();
   return writeDirectoryAtomically(out, async (dir) => {
-    await writeAnew(dir, model, source, dtype);
+    await writeAnew(dir, source, written, dtype);
     await copyNotices(source.dir, dir);
     signal?.throwIfAborted();
-    const again = await loadModel(dir);
-    const component = (
-      name: string,
-      className: string,
-      wanted: Float32Array,
-      found: Float32Array,
-    ): ExportedComponent => ({
-      path: path.join(out, name),
-      className,
-      parameters: wanted.length,
-      maxAbsDifference: compare(wanted, found, dtype, path.join(out, name)),
+    const again = networksOf(await loadSource(dir), dtype);
+    const components = written.map(({ folder, model }, i): ExportedComponent => {
+      const place = source.single ? out : path.join(out, folder);
+      const [wanted, found] = [model.weights.params, again[i].model.weights.params];
+      return {
+        path: place,
+        className: model.className,
+        parameters: wanted.length,
+        maxAbsDifference: compare(wanted, found, dtype, place),
+      };
     });
-    const components = [component('unet', source.unet.className, model.unetParams, again.unetParams)];
-    if (source.autoencoder && model.autoencoder && again.autoencoder) {
-      const { folder, className } = source.autoencoder;
-      components.push(component(folder, className, model.autoencoder.params, again.autoencoder.params));
-    }
     return {
       out,
       dtype,
       components,
-      leftOut: source.otherComponents,
+      leftOut: source.pipeline?.otherComponents ?? [],
       maxAbsDifference: Math.max(...components.map((c) => c.maxAbsDifference)),
     };
   });

@@ -1,16 +1,21 @@
 /** What the files of an ONNX export compute: each is one network of a checkpoint, its inputs and outputs by name. */
 import { type AutoencoderNetwork, openAutoencoder } from '../autoencoder/index.js';
+import { sizeOf } from '../engine/graph.js';
 import { type Params, viewParams } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
-import type { Tensor, Tensor1D, Tensor4D } from '../engine/tf.js';
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from '../engine/tf.js';
 import { asConstants } from '../pipelines/constants.js';
-import type { LoadedModel } from '../pipelines/model.js';
 import type { Random } from '../random.js';
+import { CLIP_TEXT_CLASS_NAME, clipText, clipTextSpecs } from '../text/index.js';
 import type { UNetNetwork } from '../unet/index.js';
+import type { ModelParts } from './source.js';
 
 /** An input of a file. */
 export interface FileInput {
-  /** Without the batch in front: [channels, height, width] of pictures, [] of a number for each picture. */
+  /**
+   * Without the batch in front: [channels, height, width] of pictures, [] of a number for each picture, [tokens] of
+   * texts, [tokens, channels] of encoded ones.
+   */
   readonly shape: readonly number[];
   readonly dtype: 'float32' | 'int64';
   /** Whether one value may stand for all pictures of a batch. */
@@ -22,23 +27,24 @@ export interface FileInput {
 /** A network as a file: pictures are channels-first outside, channels-last for `fn`. */
 export interface GraphFile {
   /** Name without the extension: that of the component, as diffusers' and optimum's exporters call it. */
-  readonly name: 'unet' | 'vae_encoder' | 'vae_decoder';
+  readonly name: 'unet' | 'vae_encoder' | 'vae_decoder' | 'text_encoder';
+  /** The network's class. */
+  readonly className: string;
   readonly inputs: Readonly<Record<string, FileInput>>;
-  /** The one output, pictures or latents. */
+  /** The one output: pictures or latents (four axes, channels first outside), or encoded texts. */
   readonly output: string;
-  readonly fn: (inputs: Record<string, Tensor>) => Tensor4D;
+  readonly fn: (inputs: Record<string, Tensor>) => Tensor;
   readonly constants: Readonly<Record<string, Feed>>;
 }
 
-const area = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 const normal =
   (shape: readonly number[]) =>
   (n: number, random: Random): Float32Array =>
-    random.normal(n * area(shape));
+    random.normal(n * sizeOf(shape));
 const pictures =
   (shape: readonly number[]) =>
   (n: number, random: Random): Float32Array =>
-    random.uniform(n * area(shape)).map((v) => 2 * v - 1);
+    random.uniform(n * sizeOf(shape)).map((v) => 2 * v - 1);
 /** Whole numbers from 0. */
 const below =
   (limit: number) =>
@@ -57,25 +63,36 @@ function timesteps(config: UNetNetwork['config']): FileInput['example'] {
   }
 }
 
-function unetFile({ network, unetParams }: LoadedModel, size: readonly [number, number]): GraphFile {
-  const { config } = network;
+function unetFile(
+  network: UNetNetwork,
+  unetParams: Float32Array,
+  tokens: number,
+  size: readonly [number, number],
+): GraphFile {
+  const { config, textChannels } = network;
   const shape = [config.in_channels, ...size];
   const rows = config.num_class_embeds;
+  const told = textChannels === null ? null : [tokens, textChannels];
   return {
     name: 'unet',
+    className: network.className,
     inputs: {
       sample: { shape, dtype: 'float32', example: normal(shape) },
       timestep: { shape: [], dtype: 'float32', broadcasts: true, example: timesteps(config) },
       ...(rows === null
         ? {}
         : { class_labels: { shape: [], dtype: 'int64' as const, example: below(rows) } }),
+      ...(told && {
+        encoder_hidden_states: { shape: told, dtype: 'float32' as const, example: normal(told) },
+      }),
     },
     output: 'out_sample',
-    fn: ({ sample, timestep, class_labels, ...weights }) =>
+    fn: ({ sample, timestep, class_labels, encoder_hidden_states, ...weights }) =>
       network.predict(weights as Params, {
         sample: sample as Tensor4D,
         timesteps: timestep as Tensor1D,
         labels: class_labels as Tensor1D | undefined,
+        context: encoder_hidden_states as Tensor3D | undefined,
       }),
     constants: asConstants(network.specs, unetParams),
   };
@@ -111,7 +128,7 @@ function latentExample(
   const [channels, h, w] = shape;
   const rows = codebook.length / channels;
   return (n, random) => {
-    const values = new Float32Array(n * area(shape));
+    const values = new Float32Array(n * sizeOf(shape));
     const chosen = below(rows)(n * h * w, random);
     chosen.forEach((row, i) => {
       const [picture, pixel] = [Math.floor(i / (h * w)), i % (h * w)];
@@ -123,7 +140,7 @@ function latentExample(
 }
 
 function autoencoderFiles(
-  { network: scaled, params }: NonNullable<LoadedModel['autoencoder']>,
+  { network: scaled, params }: NonNullable<ModelParts['autoencoder']>,
   [h, w]: readonly [number, number],
 ): GraphFile[] {
   const network = unscaled(scaled);
@@ -134,6 +151,7 @@ function autoencoderFiles(
   return [
     {
       name: 'vae_encoder',
+      className: network.className,
       inputs: { sample: { shape: picture, dtype: 'float32', example: pictures(picture) } },
       output: 'latent_sample',
       fn: ({ sample, ...rest }) => network.encode(rest as Params, sample as Tensor4D),
@@ -141,6 +159,7 @@ function autoencoderFiles(
     },
     {
       name: 'vae_decoder',
+      className: network.className,
       inputs: {
         latent_sample: { shape: latents, dtype: 'float32', example: latentExample(network, params, latents) },
       },
@@ -151,10 +170,37 @@ function autoencoderFiles(
   ];
 }
 
+/** Texts as numbers of tokens, to what the UNet is told of them. */
+function textFile({ config, params, tokenizer }: NonNullable<ModelParts['text']>): GraphFile {
+  const { maxLength: tokens } = tokenizer.data;
+  const ids = below(config.vocab_size);
+  return {
+    name: 'text_encoder',
+    className: CLIP_TEXT_CLASS_NAME,
+    inputs: {
+      input_ids: { shape: [tokens], dtype: 'int64', example: (n, random) => ids(n * tokens, random) },
+    },
+    output: 'last_hidden_state',
+    fn: ({ input_ids, ...weights }) => clipText(config, weights as Params, input_ids as Tensor2D),
+    constants: asConstants(clipTextSpecs(config), params),
+  };
+}
+
+/** Tokens of a text where a UNet comes without its text encoder: CLIP's. */
+const CLIP_TOKENS = 77;
+
 /**
  * The files of a checkpoint.
  * @param size height and width of the UNet's sample
  */
-export function graphFiles(model: LoadedModel, size: readonly [number, number]): GraphFile[] {
-  return [unetFile(model, size), ...(model.autoencoder ? autoencoderFiles(model.autoencoder, size) : [])];
+export function graphFiles(
+  { network, unetParams, autoencoder, text }: ModelParts,
+  size: readonly [number, number],
+): GraphFile[] {
+  const tokens = text?.tokenizer.data.maxLength ?? CLIP_TOKENS;
+  return [
+    ...(text ? [textFile(text)] : []),
+    ...(network ? [unetFile(network, unetParams, tokens, size)] : []),
+    ...(autoencoder ? autoencoderFiles(autoencoder, size) : []),
+  ];
 }

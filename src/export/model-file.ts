@@ -3,7 +3,7 @@ import { BATCH, withAnyBatch } from '../engine/any-batch.js';
 import { graphOf } from '../engine/compile.js';
 import { lower } from '../engine/lower/index.js';
 import { ElementType, encodeModel, type OnnxModel, type OnnxNode } from '../engine/onnx.js';
-import { type Tensor, type Tensor4D, tf } from '../engine/tf.js';
+import { type Tensor, tf } from '../engine/tf.js';
 import { InputError } from '../errors.js';
 import type { GraphFile } from './graphs.js';
 import { withHalfWeights } from './half.js';
@@ -34,8 +34,8 @@ function lowered({ fn, inputs, output, constants, name }: GraphFile, batch: numb
         key,
         shape.length === 3 ? tf.transpose(given[key], [0, 2, 3, 1]) : given[key],
       ]);
-      const made: Tensor4D = fn({ ...given, ...Object.fromEntries(last) });
-      return { [output]: tf.transpose(made, [0, 3, 1, 2]) };
+      const made = fn({ ...given, ...Object.fromEntries(last) });
+      return { [output]: made.rank === 4 ? tf.transpose(made, [0, 3, 1, 2]) : made };
     },
     Object.fromEntries(specs),
     { constants, name },

@@ -1,19 +1,16 @@
 /** `sumi export --to onnx`: a checkpoint as ONNX files that any runtime opens, checked before they are declared done. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { formatJson, type JsonObject } from '../checkpoint/json.js';
-import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
-import { DIFFUSERS_VERSION, modelIndex } from '../checkpoint/write.js';
 import { OPSET } from '../engine/onnx.js';
 import { InputError } from '../errors.js';
 import { writeDirectoryAtomically } from '../files/index.js';
-import type { LoadedModel } from '../pipelines/model.js';
 import { compareFile, type Difference, openFile, requireClose, TOLERANCE } from './check.js';
-import { copyNotices, licenceOf, requireFreeFolder } from './folder.js';
+import { writeConfigs } from './configs.js';
+import { licenceOf, requireFreeFolder } from './folder.js';
 import { type GraphFile, graphFiles } from './graphs.js';
 import { roundedToHalf } from './half.js';
 import { encodeFile, LARGEST_FILE, modelOf } from './model-file.js';
-import { loadSource } from './source.js';
+import { type ExportSource, loadSource, type ModelParts } from './source.js';
 
 export interface OnnxExportOptions {
   /** What weights are stored as; everything is computed in float32. Default fp32. */
@@ -50,18 +47,35 @@ export interface OnnxExport {
   readonly out: string;
   readonly opset: number;
   readonly dtype: 'fp32' | 'fp16';
-  /** Height and width of pictures. */
-  readonly size: readonly [number, number];
+  /** Height and width of pictures; null for a text encoder by itself. */
+  readonly size: readonly [number, number] | null;
   readonly licence: string | null;
   readonly files: readonly ExportedFile[];
   readonly maxAbsDifference: number;
 }
 
-/** Height and width of the UNet's samples for pictures of `size`. */
-function sampleSize(model: LoadedModel, size: OnnxExportOptions['size']): [number, number] {
-  const reduction = model.autoencoder?.network.downscale ?? 1;
-  const own = model.unet.sample_size ?? 32;
-  if (size === undefined) return typeof own === 'number' ? [own, own] : [own[0], own[1]];
+/** Side of the latents of an autoencoder by itself whose config does not say what it was trained on. */
+const LATENTS = 32;
+
+/** Height and width of the UNet's samples for pictures of `size`; null where a checkpoint has to do with no pictures. */
+function sampleSize(
+  { network, autoencoder, text }: ModelParts,
+  size: OnnxExportOptions['size'],
+): [number, number] | null {
+  if (!network && !autoencoder) {
+    if (size === undefined) return null;
+    throw new InputError('a text encoder has no size — --size — leave it out');
+  }
+  const reduction = autoencoder?.network.downscale ?? 1;
+  if (size === undefined) {
+    const own = network ? network.config.sample_size : undefined;
+    if (own) return typeof own === 'number' ? [own, own] : [own[0], own[1]];
+    if (network) return text || network.textChannels !== null ? [64, 64] : [32, 32];
+    const { sample_size: pictures } = { sample_size: undefined, ...autoencoder?.network.config };
+    if (pictures === undefined) return [LATENTS, LATENTS];
+    const [h, w] = typeof pictures === 'number' ? [pictures, pictures] : pictures;
+    return [Math.max(1, Math.floor(h / reduction)), Math.max(1, Math.floor(w / reduction))];
+  }
   const sides = typeof size === 'number' ? [size, size] : size;
   const odd = sides.find((side) => !Number.isInteger(side) || side < 1 || side % reduction !== 0);
   if (odd !== undefined)
@@ -69,8 +83,8 @@ function sampleSize(model: LoadedModel, size: OnnxExportOptions['size']): [numbe
   return [sides[0] / reduction, sides[1] / reduction];
 }
 
-function halved(model: LoadedModel): LoadedModel {
-  const { autoencoder, unetParams, dir } = model;
+function halved(model: ExportSource): ExportSource {
+  const { autoencoder, unetParams, text, dir } = model;
   return {
     ...model,
     unetParams: roundedToHalf(unetParams, path.join(dir, 'unet')),
@@ -78,33 +92,36 @@ function halved(model: LoadedModel): LoadedModel {
       ...autoencoder,
       params: roundedToHalf(autoencoder.params, path.join(dir, 'autoencoder')),
     },
+    text: text && { ...text, params: roundedToHalf(text.params, path.join(dir, 'text_encoder')) },
   };
 }
 
 /** What a program should know of a file, as strings: the properties that ONNX has room for. */
 function metadataOf(
   file: GraphFile,
-  model: LoadedModel,
+  source: ExportSource,
   { producer, dtype, licence, size }: Pick<OnnxExport, 'dtype' | 'licence' | 'size'> & { producer: string },
 ): Record<string, string> {
-  const scale = (model.autoencoder?.network.config ?? {}) as Readonly<Record<string, unknown>>;
-  const { scheduler, labels, nullLabel } = model;
+  const scale = (source.autoencoder?.network.config ?? {}) as Readonly<Record<string, unknown>>;
+  const { scheduler, labels = [], nullLabel } = source.model ?? {};
+  const { text } = source;
   const known: Record<string, unknown> = {
     producer,
-    model: path.basename(path.resolve(model.dir)),
+    model: path.basename(path.resolve(source.dir)),
     license: licence,
     component: file.name,
-    class_name: file.name === 'unet' ? 'UNet2DModel' : model.autoencoder?.network.className,
+    class_name: file.className,
     weights: dtype,
-    picture_size: [...size],
+    picture_size: size && [...size],
     scaling_factor: scale.scaling_factor,
     shift_factor: scale.shift_factor,
     latents_mean: scale.latents_mean,
     latents_std: scale.latents_std,
-    prediction_type: scheduler.prediction_type ?? 'epsilon',
-    num_train_timesteps: scheduler.num_train_timesteps ?? 1000,
+    prediction_type: scheduler && (scheduler.prediction_type ?? 'epsilon'),
+    num_train_timesteps: scheduler && (scheduler.num_train_timesteps ?? 1000),
     labels: labels.length > 0 ? labels : null,
     null_label: nullLabel,
+    tokens: text?.tokenizer.data.maxLength,
   };
   return Object.fromEntries(
     Object.entries(known)
@@ -113,48 +130,10 @@ function metadataOf(
   );
 }
 
-/** Configs, labels and notices beside the files, as in a diffusers directory. */
-async function writeConfigs(
-  dir: string,
-  source: PipelineDir,
-  model: LoadedModel,
-  sample: readonly [number, number],
-): Promise<void> {
-  const put = async (file: string, content: JsonObject) => {
-    await mkdir(path.dirname(path.join(dir, file)), { recursive: true });
-    await writeFile(path.join(dir, file), formatJson(content));
-  };
-  const named = (className: string, config: object): JsonObject => ({
-    ...(config as JsonObject),
-    _class_name: className,
-    _diffusers_version: DIFFUSERS_VERSION,
-  });
-  const { unet, scheduler, autoencoder } = source;
-  await put(
-    'model_index.json',
-    modelIndex({
-      className: source.className ?? undefined,
-      unet,
-      scheduler: scheduler ?? { className: String(model.scheduler._class_name) },
-      autoencoder: autoencoder ?? undefined,
-    }),
-  );
-  const size = sample[0] === sample[1] ? sample[0] : [...sample];
-  await put('unet/config.json', named(unet.className, { ...model.unet, sample_size: size }));
-  await put('scheduler/scheduler_config.json', model.scheduler);
-  if (autoencoder && model.autoencoder)
-    await put(
-      `${autoencoder.folder}/config.json`,
-      named(autoencoder.className, model.autoencoder.network.config),
-    );
-  await put('sumi.json', source.sumi);
-  await copyNotices(source.dir, dir);
-}
-
 /**
  * Writes a checkpoint as ONNX files of standard operators, for batches of any size, with its configs beside them.
  * The folder appears whole, after each file has been run and compared with Sumi, or not at all.
- * @param nameOrDir a checkpoint, a run, or the name of a shipped model
+ * @param nameOrDir a checkpoint, a run, the name of a shipped model, or a network by itself
  * @throws InputError when the checkpoint is no good, the folder not empty, or a file would be too large
  * @throws RunError when a file computes anything else than Sumi does
  */
@@ -172,17 +151,16 @@ export async function exportOnnx(
   } = options;
   await requireFreeFolder(out);
   const original = await loadSource(nameOrDir);
-  const source = await readPipelineDir(original.dir);
   const sample = sampleSize(original, options.size);
   const reduction = original.autoencoder?.network.downscale ?? 1;
-  const size = [sample[0] * reduction, sample[1] * reduction] as const;
-  const licence = (await licenceOf(source.dir, source.sumi)) ?? null;
+  const size = sample && ([sample[0] * reduction, sample[1] * reduction] as const);
+  const licence = (await licenceOf(original.dir, original.sumi)) ?? null;
   const model = dtype === 'fp16' ? halved(original) : original;
-  const originals = graphFiles(original, sample);
+  const originals = graphFiles(original, sample ?? [1, 1]);
 
   return writeDirectoryAtomically(out, async (dir) => {
     const files: ExportedFile[] = [];
-    for (const [i, file] of graphFiles(model, sample).entries()) {
+    for (const [i, file] of graphFiles(model, sample ?? [1, 1]).entries()) {
       const name = `${file.name}.onnx`;
       options.signal?.throwIfAborted();
       options.onFile?.(name);
@@ -211,7 +189,7 @@ export async function exportOnnx(
         await opened.dispose();
       }
     }
-    await writeConfigs(dir, source, model, sample);
+    await writeConfigs(dir, original, sample);
     return {
       out,
       opset: OPSET,

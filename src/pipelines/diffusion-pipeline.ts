@@ -3,8 +3,9 @@ import type { Engine } from '../engine/engines.js';
 import { requireEngine } from '../engine/engines.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
+import type { LoraFile } from '../lora/index.js';
 import { Random } from '../random.js';
-import { type Scheduler, schedulerFromConfig } from '../schedulers/index.js';
+import type { Sampler, Scheduler } from '../schedulers/index.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
 import { GUIDE_SCALE, loadGuide } from './guide-model.js';
 import {
@@ -16,12 +17,16 @@ import {
 } from './guided.js';
 import { Codec, type LoadedModel, loadModel } from './model.js';
 import { checkRng, noiseOf, type Rng } from './noise.js';
+import { SchedulerChoice } from './scheduler-choice.js';
+import { type GenerationEvent, generationEvents } from './steps.js';
 import { PromptEncoder } from './text.js';
 
 export interface PipelineOptions {
   /** Default 'onnx'. */
   readonly engine?: Engine;
   readonly threads?: number;
+  /** LoRA files whose changes are added to the weights, each with a weight of its own (default 1). */
+  readonly loras?: readonly (string | LoraFile)[];
   /**
    * A weaker model by name or folder, that guidance leads away from (autoguidance, Karras et al. 2024): an earlier or
    * smaller one of the same training. Default none: from what the model itself predicts without label or text.
@@ -106,6 +111,7 @@ export class DiffusionPipeline {
   readonly codec: Codec;
   private readonly prompts: PromptEncoder | null;
   private readonly guide: Denoiser | null;
+  private readonly choice: SchedulerChoice;
 
   private constructor(
     readonly model: LoadedModel,
@@ -117,15 +123,17 @@ export class DiffusionPipeline {
     this.denoiser = new Denoiser(model.network, model.unetParams, compile, this.prompts);
     this.guide = guide && new Denoiser(guide.network, guide.unetParams, compile, this.prompts);
     this.codec = new Codec(model, compile);
+    this.choice = new SchedulerChoice(model);
   }
 
   /**
    * Opens a diffusers pipeline directory, or a model that comes with Sumi by its name.
-   * @throws InputError when there is no such model, it does not fit together, or the engine cannot run here
+   * @throws InputError when there is no such model, it or a LoRA file does not fit, or the engine cannot run here
    */
   static async fromPretrained(nameOrDir: string, options: PipelineOptions = {}): Promise<DiffusionPipeline> {
     if (options.engine) requireEngine(options.engine);
-    const model = await loadModel(nameOrDir);
+    const loras = options.loras?.map((lora) => (typeof lora === 'string' ? { path: lora } : lora));
+    const model = await loadModel(nameOrDir, { ...options, loras });
     const guide = options.guide === undefined ? null : await loadGuide(options.guide, model);
     return new DiffusionPipeline(model, options, guide);
   }
@@ -141,14 +149,28 @@ export class DiffusionPipeline {
     return [h * this.codec.reduction, w * this.codec.reduction];
   }
 
+  /** What draws unless a call names another: the model's own, or what was set. A fresh one, whose config may be used. */
+  get scheduler(): Scheduler {
+    return this.choice.make();
+  }
+
   /**
-   * A fresh scheduler of the model, with its timesteps set.
+   * Sets what draws from now on: a scheduler, whose config is taken, or a name ('dpmsolver'), for the model's noise
+   * schedule. null: the model's own.
+   * @throws InputError for an unknown name, or one that does not draw with models of this kind
+   */
+  set scheduler(chosen: Sampler | string | null) {
+    this.choice.set(chosen);
+  }
+
+  /**
+   * A fresh scheduler for some options, with its timesteps set.
    * @throws InputError for an unknown name, steps or eta out of range, or timesteps that the network does not know
    */
-  scheduler({ scheduler, steps, eta = 0 }: SamplingOptions): Scheduler {
+  schedulerFor({ scheduler, steps, eta = 0 }: SamplingOptions): Scheduler {
     if (!(eta >= 0 && eta <= 1))
       throw new InputError(`eta of ${eta} is not possible — --eta — give a number from 0 to 1`);
-    const made = schedulerFromConfig(this.model.scheduler, scheduler ?? this.model.defaults.scheduler);
+    const made = this.choice.make(scheduler);
     // A schedule trained with few timesteps has no more of them to visit.
     made.setTimesteps(steps ?? Math.min(this.model.defaults.steps, made.config.num_train_timesteps));
     this.model.network.checkTimesteps(made.timesteps, '--scheduler');
@@ -282,7 +304,7 @@ export class DiffusionPipeline {
     checkGuidance(options);
     const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
     this.sampleSize(options.size);
-    this.scheduler(options);
+    this.schedulerFor(options);
     return Array.from({ length: count }, (_, i) => {
       const given = labels.length > 0 ? labels[i % labels.length] : undefined;
       const { name, ...condition } = this.condition(seed + i, given, options.guidanceScale, options);
@@ -321,7 +343,7 @@ export class DiffusionPipeline {
     const size = this.sampleSize(options.size);
     const pictures: GeneratedPicture[] = [];
     for (const [i, { seed, label, condition }] of this.plan(options).entries()) {
-      const scheduler = this.scheduler(options);
+      const scheduler = this.schedulerFor(options);
       const steps = scheduler.timesteps.length;
       const draw = noiseOf(options.rng, seed, [...size, this.model.unet.out_channels]);
       const start = draw('latents');
@@ -349,6 +371,15 @@ export class DiffusionPipeline {
       await options.onPicture?.(picture);
     }
     return pictures;
+  }
+
+  /**
+   * `generate` as a loop: each call of the model and each picture, as it is done; nothing is computed while the loop's
+   * body runs, and leaving the loop stops the drawing.
+   * @throws what `generate` throws, from the loop
+   */
+  steps(options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void, undefined> {
+    return generationEvents((hooks) => this.generate({ ...options, ...hooks }), options);
   }
 
   /** Frees the native sessions. */

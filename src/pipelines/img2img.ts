@@ -63,7 +63,7 @@ export async function img2img(
     );
   }
   const plan = pipeline.plan(options);
-  const planned = pipeline.scheduler(options);
+  const planned = pipeline.schedulerFor(options);
   const starts = stepStarts(planned);
   const calls = planned.timesteps.length;
   const start = starts[startingStep(starts.length, strength)] ?? calls;
@@ -79,7 +79,7 @@ export async function img2img(
 
   const pictures: GeneratedPicture[] = [];
   for (const [i, { seed, label, condition }] of plan.entries()) {
-    const scheduler = pipeline.scheduler(options);
+    const scheduler = pipeline.schedulerFor(options);
     const draw = noiseOf(rng, seed, shape);
     const noised = (): Float32Array => {
       // At strength 1 nothing of the picture is left, though the noisiest level still has a trace of it, and diffusers

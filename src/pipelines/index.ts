@@ -28,3 +28,4 @@ export { type PaintOptions, paint } from './paint.js';
 export type { PaintMask } from './paint-mask.js';
 export { INPAINT_AREAS, type InpaintArea, type Region } from './region.js';
 export { type Move, repaintSchedule } from './repaint.js';
+export type { GenerationEvent, PictureDone, StepDone } from './steps.js';

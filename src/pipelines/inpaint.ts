@@ -158,7 +158,7 @@ async function byTraining(
   const size = pipeline.sampleSize();
   const channels = await keptChannels(codec, picture, seen, side, rng === 'torch');
   return (condition, seed, onMove) => {
-    const scheduler = pipeline.scheduler(settings);
+    const scheduler = pipeline.schedulerFor(settings);
     const draw = noiseOf(rng, seed, [...size, model.unet.out_channels]);
     // In diffusers' order: the start, then what is kept.
     const sample = draw('latents').map((x) => x * scheduler.initNoiseSigma);
@@ -194,7 +194,7 @@ async function byReplacing(
   const painted = sampleMask(seen, side, codec.reduction, channels, grow);
   const moves = movesOf(settings, pipeline, painted);
   return (condition, seed, onMove) => {
-    const scheduler = pipeline.scheduler(settings);
+    const scheduler = pipeline.schedulerFor(settings);
     const denoiser = pipeline.denoiserFor(scheduler, settings);
     return paint({
       predict: (input, timestep) => denoiser.predict(input, size, timestep, condition),
@@ -256,7 +256,7 @@ async function prepare(pipeline: DiffusionPipeline, settings: Settings) {
 }
 
 function movesOf(settings: Settings, pipeline: DiffusionPipeline, painted: Uint8Array): Move[] {
-  const scheduler = pipeline.scheduler(settings);
+  const scheduler = pipeline.schedulerFor(settings);
   const steps = scheduler.timesteps.length;
   if (settings.method === 'replace') return plainSchedule(steps);
   requireResampling(scheduler);

@@ -11,6 +11,8 @@ import type { Params } from '../engine/params.js';
 import type { Tensor, Tensor4D } from '../engine/tf.js';
 import { InputError } from '../errors.js';
 import { isDirectory, isFile, settledDirectory } from '../files/index.js';
+import { type LoraFile, mergeLoras } from '../lora/index.js';
+import { clipTextSpecs } from '../text/index.js';
 import { openUNet, type UNetNetwork } from '../unet/index.js';
 import { asConstants } from './constants.js';
 import { requireFinite } from './denoise.js';
@@ -90,10 +92,16 @@ export interface LoadedModel {
   readonly defaults: SamplingDefaults;
 }
 
+export interface LoadOptions extends Pick<CompileOptions, 'engine' | 'threads'> {
+  /** Files that change the weights as they are loaded, one after another. */
+  readonly loras?: readonly LoraFile[];
+}
+
 /**
- * @throws InputError when the checkpoint is none that draws here, or its parts do not fit together
+ * @throws InputError when the checkpoint is none that draws here, its parts do not fit together, or a LoRA file is none
+ * of this model's
  */
-export async function loadModel(nameOrDir: string): Promise<LoadedModel> {
+export async function loadModel(nameOrDir: string, options: LoadOptions = {}): Promise<LoadedModel> {
   const dir = await findModel(nameOrDir);
   const pipeline = await readPipelineDir(dir);
   const network = openUNet(pipeline.unet.className, pipeline.unet.config, path.join(dir, 'unet'));
@@ -108,11 +116,17 @@ export async function loadModel(nameOrDir: string): Promise<LoadedModel> {
   const autoencoder = await loadAutoencoder(pipeline);
   const paints = text !== null && unet.in_channels === 2 * unet.out_channels + 1;
   checkChannels(unet, paints, autoencoder?.network ?? null, dir);
+  const unetParams = await loadParams(network.specs, pipeline.unet.weights);
+  if (options.loras?.length) {
+    const texts = text && { specs: clipTextSpecs(text.config), params: text.params };
+    const networks = { unet: { specs: network.specs, params: unetParams }, text_encoder: texts };
+    await mergeLoras(networks, options.loras, options);
+  }
   return {
     dir,
     unet,
     network,
-    unetParams: await loadParams(network.specs, pipeline.unet.weights),
+    unetParams,
     text,
     paints,
     autoencoder,

@@ -145,10 +145,11 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
   };
   const save = async () => {
     if (savedAt === step) return;
-    if (!trainer.vectors.params.every(Number.isFinite)) throw await diverged('weights are not numbers', step);
+    const vectors = await trainer.read();
+    if (!vectors.params.every(Number.isFinite)) throw await diverged('weights are not numbers', step);
     await log.flush();
     await saveState(stateDir(dir, step), {
-      arrays: { ...trainer.vectors },
+      arrays: { ...vectors },
       counters: { step, steps: paceKnown ? steps : 0, seconds, fingerprint: stage.fingerprint },
     });
     savedAt = step;
@@ -156,7 +157,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
   };
   const publish = async () => {
     await log.drawLoss();
-    await stage.publish(trainer.vectors.ema, step);
+    await stage.publish((await trainer.read()).ema, step);
   };
   const opened = performance.now();
   const firstStep = step + 1;
@@ -215,7 +216,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
     }
     await save();
     await publish();
-    const { params, ema } = trainer.vectors;
+    const { params, ema } = await trainer.read();
     return {
       step,
       steps,

@@ -116,12 +116,24 @@ export class TrainStep {
     this.size = countParams(specs);
     this.current = vectors;
     this.spare = freshVectors(new Float32Array(this.size));
-    this.compiled = new Compiled(stepFunction(specs, loss, optimizer), { name: 'training step', ...options });
+    this.compiled = new Compiled(stepFunction(specs, loss, optimizer), {
+      name: 'training step',
+      resident: vectorNames,
+      ...options,
+    });
   }
 
   /** The state after the last step. The arrays are reused: copy what must outlive the next step. */
-  get vectors(): TrainVectors {
+  async read(): Promise<TrainVectors> {
+    await this.compiled.read(Object.values(this.feeds(this.current)));
     return this.current;
+  }
+
+  private feeds(vectors: TrainVectors): Record<string, Feed> {
+    const shape = [this.size];
+    return Object.fromEntries(
+      vectorNames.map((name) => [name, { data: vectors[name], shape, dtype: 'float32' as const }]),
+    );
   }
 
   /**
@@ -136,12 +148,9 @@ export class TrainStep {
   ): Promise<StepResult> {
     const { beta1, beta2 } = this.optimizer;
     const hyper = Float32Array.of(learningRate, 1 - beta1 ** step, 1 - beta2 ** step, emaDecay);
-    const flat = (data: Float32Array): Feed => ({ data, shape: [this.size], dtype: 'float32' });
-    const feeds = Object.fromEntries(vectorNames.map((name) => [name, flat(this.current[name])]));
-    const into = Object.fromEntries(vectorNames.map((name) => [name, flat(this.spare[name])]));
     const out = await this.compiled.run(
-      { ...feeds, hyper: { data: hyper, shape: [4], dtype: 'float32' }, ...batch },
-      into,
+      { ...this.feeds(this.current), hyper: { data: hyper, shape: [4], dtype: 'float32' }, ...batch },
+      this.feeds(this.spare),
     );
     const scalar = (a: TypedArray) => Number(a[0]);
     const [loss, gradNorm] = [scalar(out.loss), scalar(out.gradNorm)];

@@ -18,6 +18,9 @@ export function batchNormSpecs(name: string, channels: number): ParamSpec[] {
   ];
 }
 
+/** Whether a parameter is a running statistic, which has no gradient. */
+export const isBuffer = ({ name }: Pick<ParamSpec, 'name'>): boolean => /running_(mean|var)$/.test(name);
+
 /**
  * Batch normalization (Ioffe & Szegedy 2015) as PyTorch's BatchNorm2d does it: epsilon 1e-5, momentum 0.1. The
  * batch is normalized with its biased variance; the running one takes the unbiased.

@@ -1,4 +1,5 @@
 /** The networks that predict: diffusers' UNet2DModel and UNet2DConditionModel, and the classic U-Net for segmentation. */
+export { isBuffer } from './batchnorm.js';
 export {
   type ClassicUNetConfig,
   type ClassicUNetInput,

@@ -1,5 +1,5 @@
 /** Halving and doubling without weights. */
-import { upsample2x } from '../engine/ops.js';
+import { convolve, upsample2x } from '../engine/ops.js';
 import { type Tensor4D, tf } from '../engine/tf.js';
 
 /** Separable low-pass filter [1, 3, 3, 1] of StyleGAN2 (Karras et al. 2020) and score SDEs, along one side. */
@@ -27,13 +27,7 @@ function perChannel(x: Tensor4D, f: (planes: Tensor4D) => Tensor4D): Tensor4D {
  * @returns [N, H/2, W/2, C]
  */
 export function firDownsample2x(x: Tensor4D): Tensor4D {
-  const sides: [[number, number], [number, number], [number, number], [number, number]] = [
-    [0, 0],
-    [1, 1],
-    [1, 1],
-    [0, 0],
-  ];
-  return tf.tidy(() => perChannel(x, (planes) => tf.conv2d(planes, firKernel(1), 2, sides)));
+  return tf.tidy(() => perChannel(x, (planes) => convolve(planes, firKernel(1), 2, 1)));
 }
 
 /**

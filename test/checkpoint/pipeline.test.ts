@@ -6,6 +6,7 @@ import { loadParams } from '../../src/checkpoint/load.js';
 import { readPipelineDir } from '../../src/checkpoint/pipeline.js';
 import { type PipelineToWrite, writePipelineDir } from '../../src/checkpoint/write.js';
 import { InputError } from '../../src/errors.js';
+import { loadModel } from '../../src/pipelines/model.js';
 import { fixtures, pixelWeights, specsOf, temporaryFolder } from './helpers.js';
 
 const at = temporaryFolder();
@@ -46,6 +47,28 @@ describe('readPipelineDir', () => {
     await cp(join(fixtures, 'pixels'), at('run/model'), { recursive: true });
     await writeFile(at('run/config.json'), '{}');
     expect((await readPipelineDir(at('run'))).dir).toBe(at('run/model'));
+  });
+
+  it('takes the flat layout, in which the first checkpoints were published, index or not', async () => {
+    for (const file of ['config.json', 'diffusion_pytorch_model.safetensors'])
+      await cp(join(fixtures, 'pixels/unet', file), at(`flat-indexed/${file}`));
+    await cp(
+      join(fixtures, 'pixels/scheduler/scheduler_config.json'),
+      at('flat-indexed/scheduler_config.json'),
+    );
+    const nested = await readPipelineDir(join(fixtures, 'pixels'));
+    const plain = await readPipelineDir(at('flat-indexed'));
+    expect(plain).toMatchObject({ className: null, scheduler: nested.scheduler });
+    await cp(join(fixtures, 'pixels/model_index.json'), at('flat-indexed/model_index.json'));
+    const indexed = await readPipelineDir(at('flat-indexed'));
+    expect(indexed).toEqual({
+      ...nested,
+      dir: at('flat-indexed'),
+      unet: { ...nested.unet, weights: at('flat-indexed/diffusion_pytorch_model.safetensors') },
+    });
+    expect((await loadModel(at('flat-indexed'))).unetParams).toEqual(
+      (await loadModel(join(fixtures, 'pixels'))).unetParams,
+    );
   });
 
   it('prefers plain weights and falls back to a variant', async () => {

@@ -2,30 +2,13 @@ import { expect } from 'vitest';
 import { Compiled, type TensorFunction } from '../../src/engine/compile.js';
 import type { TypedArray } from '../../src/engine/graph.js';
 import type { Feed } from '../../src/engine/session.js';
+import { relativeError } from './feeds.js';
 
-/** Seeded numbers in ±1 for a shape; a plain LCG is enough for test data. */
-export function feed(shape: number[], seed: number, scale = 1): Feed {
-  let state = (seed * 2654435761 + 12345) >>> 0;
-  const n = shape.reduce((a, b) => a * b, 1);
-  const data = new Float32Array(n);
-  for (let i = 0; i < n; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    data[i] = (state / 2 ** 31 - 1) * scale;
-  }
-  return { shape, dtype: 'float32', data };
-}
-
-export function ints(shape: number[], values: number[]): Feed {
-  return { shape, dtype: 'int32', data: Int32Array.from(values) };
-}
+export { feed, ints } from './feeds.js';
 
 export function maxError(a: TypedArray, b: TypedArray): number {
   expect(a.length).toBe(b.length);
-  let scale = 1e-3;
-  for (const x of b) scale = Math.max(scale, Math.abs(x));
-  let worst = 0;
-  for (let i = 0; i < a.length; i++) worst = Math.max(worst, Math.abs(a[i] - b[i]));
-  return Number.isNaN(worst) || [...a].some(Number.isNaN) ? Number.POSITIVE_INFINITY : worst / scale;
+  return relativeError(a, b);
 }
 
 /** Runs a function compiled and eagerly (tfjs cpu) and expects the same. */

@@ -79,7 +79,7 @@ describe('the page', () => {
     const { nullLabel } = pipeline.model;
     const sample = await denoise({
       denoiser: pipeline.denoiser,
-      scheduler: pipeline.scheduler({ steps, scheduler: 'ddim' }),
+      scheduler: pipeline.schedulerFor({ steps, scheduler: 'ddim' }),
       sample: permuteData(noise, [1, channels, size, size], [0, 2, 3, 1]),
       size: [size, size],
       condition: { label: nullLabel === null ? null : label, nullLabel, guidanceScale: guidance },

@@ -53,7 +53,7 @@ describe('generate', () => {
     const random = new Random(9);
     const sample = await denoise({
       denoiser: model.denoiser,
-      scheduler: model.scheduler({ steps: 3 }),
+      scheduler: model.schedulerFor({ steps: 3 }),
       sample: random.fork('latents').normal(768),
       size: [16, 16],
       condition: { label: null, nullLabel: null, guidanceScale: 1 },
@@ -108,7 +108,7 @@ describe('generate', () => {
         preview = (await progress.preview()).data;
       },
     });
-    const timesteps = model.scheduler({ steps: 3 }).timesteps;
+    const timesteps = model.schedulerFor({ steps: 3 }).timesteps;
     expect(seen).toEqual([0, 1].flatMap((p) => [1, 2, 3].map((s) => [p, s, 3, timesteps[s - 1]])));
     // DDIM's last step ends at the picture that the model sees.
     expect(preview).toEqual(last.data);
@@ -204,7 +204,7 @@ describe('fromPretrained', () => {
     await writeTiny(at('numbered'), { unet: { num_class_embeds: 2 } });
     const model = await open('numbered');
     expect(model.labels).toEqual(['0', '1']);
-    expect(model.scheduler({}).timesteps.length).toBe(50);
+    expect(model.schedulerFor({}).timesteps.length).toBe(50);
     expect(() => model.plan({ guidanceScale: 2 })).toThrow(/not trained for guidance/);
     expect(model.plan({ label: '1' })[0]).toMatchObject({ label: '1', condition: { label: 1 } });
   });

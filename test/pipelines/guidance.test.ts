@@ -56,7 +56,7 @@ describe('an interval of guidance', () => {
       const calls = pair.mock.calls.map(([, , timestep, condition]) => ({ timestep, ...condition }));
       pair.mockRestore();
       expect(new Set(calls.map(({ guidanceScale }) => guidanceScale))).toEqual(new Set([1, 3]));
-      const { alphasCumprod } = model.scheduler({ scheduler, steps: 8 });
+      const { alphasCumprod } = model.schedulerFor({ scheduler, steps: 8 });
       for (const { timestep, guidanceScale } of calls) {
         const alphaProd = alphasCumprod[Math.round(timestep)];
         const sigma = Math.sqrt(1 / alphaProd - 1);

@@ -34,7 +34,7 @@ function replay(
   const length = size[0] * size[1] * channels;
   return denoise({
     denoiser: pipeline.denoiser,
-    scheduler: pipeline.scheduler({ steps: 10, ...options }),
+    scheduler: pipeline.schedulerFor({ steps: 10, ...options }),
     sample: noise.slice(0, length),
     size,
     condition,

@@ -61,8 +61,8 @@ describe('TrainStep', () => {
           theta[i] = theta[i] * (1 - lr * 0.1) - lr * update;
           ema[i] = 0.9 * ema[i] + 0.1 * theta[i];
         }
-        expect(maxError(trainer.vectors.params, Float32Array.from(theta))).toBeLessThan(1e-5);
-        expect(maxError(trainer.vectors.ema, Float32Array.from(ema))).toBeLessThan(1e-5);
+        expect(maxError((await trainer.read()).params, Float32Array.from(theta))).toBeLessThan(1e-5);
+        expect(maxError((await trainer.read()).ema, Float32Array.from(ema))).toBeLessThan(1e-5);
       }
       await trainer.dispose();
     });
@@ -76,7 +76,7 @@ describe('TrainStep', () => {
     };
     const result = await trainer.run(bad, 1, 0.1, 0.9);
     expect(result.loss).toBeNaN();
-    expect(Array.from(trainer.vectors.params)).toEqual([1, 1, 1, 0.5, 0.5]);
+    expect(Array.from((await trainer.read()).params)).toEqual([1, 1, 1, 0.5, 0.5]);
     await trainer.dispose();
   });
 
@@ -114,7 +114,7 @@ describe('TrainStep', () => {
         { engine },
       );
       losses.push((await trainer.run(batch, 1, 1e-3, 0.9)).loss);
-      moments.push(trainer.vectors.m.slice());
+      moments.push((await trainer.read()).m.slice());
       await trainer.dispose();
     }
     expect(losses[0]).toBeCloseTo(losses[1], 4);

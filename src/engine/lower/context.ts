@@ -28,13 +28,19 @@ export class Lowering {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: Initializer[] = [];
   private readonly physical = new Map<number, Physical[]>();
-  private readonly shared = new Map<string, string>();
+  private readonly made = new Map<string, string>();
   private counter = 0;
 
-  /** @param standard whether only operators of the ONNX standard are written, none of ONNX Runtime's own */
+  /**
+   * @param standard whether only operators of the ONNX standard are written, none of ONNX Runtime's own
+   * @param carefulNorms see LowerOptions
+   * @param direct see LowerOptions
+   */
   constructor(
     readonly graph: Graph,
     readonly standard = false,
+    readonly carefulNorms = false,
+    readonly direct = standard,
   ) {}
 
   value(id: number): Value {
@@ -89,15 +95,23 @@ export class Lowering {
     }
   }
 
-  initializer(type: ElementName, shape: readonly number[], data: Initializer['data']): string {
-    const small = data.length <= 64;
-    const key = small ? `${type}[${shape}]${Array.from(data as ArrayLike<number | bigint>).join()}` : '';
-    const known = this.shared.get(key);
-    if (small && known) return known;
-    const name = this.freshName('const');
-    this.initializers.push({ name, shape, type, data });
-    if (small) this.shared.set(key, name);
+  /** A tensor that is written once for all who ask for `key`. */
+  memo(key: string, make: () => string): string {
+    const known = this.made.get(key);
+    if (known) return known;
+    const name = make();
+    this.made.set(key, name);
     return name;
+  }
+
+  initializer(type: ElementName, shape: readonly number[], data: Initializer['data']): string {
+    const make = () => {
+      const name = this.freshName('const');
+      this.initializers.push({ name, shape, type, data });
+      return name;
+    };
+    if (data.length > 64) return make();
+    return this.memo(`${type}[${shape}]${Array.from(data as ArrayLike<number | bigint>).join()}`, make);
   }
 
   ints(values: readonly number[]): string {

@@ -22,6 +22,14 @@ export interface LowerOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** Only operators of the ONNX standard, for runtimes that lack ONNX Runtime's own faster ones. Default false. */
   readonly standard?: boolean;
+  /**
+   * Norms as WebGPU's kernels get them right: of values less their mean, since a variance worked out as E[x²] - E[x]²
+   * loses as many digits as the mean's square is larger than it, and all by LayerNormalization, since one
+   * InstanceNormalization takes the epsilon of another of its shape. Default false.
+   */
+  readonly carefulNorms?: boolean;
+  /** No convolution by Winograd's way, which is measured on CPUs; so it is with `standard`. Default false. */
+  readonly direct?: boolean;
 }
 
 /**
@@ -29,8 +37,11 @@ export interface LowerOptions {
  * @returns the same computation with inputs and outputs in the graph's own axes' order
  * @throws Error naming the operation and the model's line when a node has no lowering
  */
-export function lower(graph: Graph, { metadata, standard }: LowerOptions = {}): OnnxModel {
-  const l = new Lowering(graph, standard);
+export function lower(
+  graph: Graph,
+  { metadata, standard, carefulNorms, direct }: LowerOptions = {},
+): OnnxModel {
+  const l = new Lowering(graph, standard, carefulNorms, direct);
   const inputs: ValueInfo[] = Object.entries(graph.inputs).map(([name, id]) => {
     const { shape, dtype } = l.value(id);
     l.bind(id, name, identity(shape.length));

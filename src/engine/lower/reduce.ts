@@ -42,16 +42,30 @@ export function channelsFirst(rank: number): number[] {
   return rank === 4 ? NCHW : [0, rank - 1, ...identity(rank).slice(1, -1)];
 }
 
+/** Values less their mean along the last dimension. */
+function centred(l: Lowering, x: string): string {
+  return l.emit('Sub', [x, l.emit('ReduceMean', [x, l.ints([-1])], { keepdims: 1 })]);
+}
+
+/** [N, G, n], each row of n normalized. */
+function normalized(l: Lowering, x: string, [, groups, n]: readonly number[], eps: number): string {
+  const epsilon = { float: eps };
+  const all = (value: number, length: number) =>
+    l.initializer('float32', [length], new Float32Array(length).fill(value));
+  if (!l.carefulNorms)
+    return l.emit('InstanceNormalization', [x, all(1, groups), all(0, groups)], { epsilon });
+  const ones = l.emit('Expand', [l.scalar(1), l.ints([n])]);
+  return l.emit('LayerNormalization', [centred(l, x), ones], { axis: -1, epsilon });
+}
+
 const groupNorm: Lower = (l, node) => {
   const [x, gamma, beta] = node.inputs;
   const { groups, eps } = node.attrs as { groups: number; eps: number };
   const { shape } = l.value(x);
   const layout = channelsFirst(shape.length);
   const held = l.as(x, layout);
-  const ones = l.initializer('float32', [groups], new Float32Array(groups).fill(1));
-  const zeros = l.initializer('float32', [groups], new Float32Array(groups));
-  const grouped = l.reshape(held.name, [shape[0], groups, sizeOf(shape) / (shape[0] * groups)]);
-  const normal = l.emit('InstanceNormalization', [grouped, ones, zeros], { epsilon: { float: eps } });
+  const rows = [shape[0], groups, sizeOf(shape) / (shape[0] * groups)];
+  const normal = normalized(l, l.reshape(held.name, rows), rows, eps);
   const back = l.reshape(normal, held.shape);
   const scaled = l.emit('Mul', [back, perChannel(l, gamma, shape.length)]);
   l.bind(node.outputs[0], l.emit('Add', [scaled, perChannel(l, beta, shape.length)]), layout);
@@ -60,7 +74,8 @@ const groupNorm: Lower = (l, node) => {
 const layerNorm: Lower = (l, node) => {
   const [x, gamma, beta] = node.inputs;
   const rank = l.value(x).shape.length;
-  const inputs = [l.as(x, identity(rank)).name, l.plain(gamma).name, l.plain(beta).name];
+  const given = l.as(x, identity(rank)).name;
+  const inputs = [l.carefulNorms ? centred(l, given) : given, l.plain(gamma).name, l.plain(beta).name];
   const made = l.emit('LayerNormalization', inputs, {
     axis: -1,
     epsilon: { float: node.attrs.eps as number },
@@ -69,7 +84,7 @@ const layerNorm: Lower = (l, node) => {
 };
 
 /** A [C] vector shaped to broadcast over channels-first data. */
-function perChannel(l: Lowering, id: number, rank: number): string {
+export function perChannel(l: Lowering, id: number, rank: number): string {
   const [c] = l.value(id).shape;
   return l.reshaped(l.native(id), [c, ...new Array(rank - 2).fill(1)]);
 }

@@ -1,0 +1,32 @@
+/** Which scheduler a pipeline draws with: the checkpoint's, or one that was put in its place. */
+import { type Sampler, type Scheduler, schedulerFromConfig } from '../schedulers/index.js';
+import type { LoadedModel } from './model.js';
+
+/**
+ * A scheduler has a memory, and every picture needs a fresh one: what is kept is a config. Schedulers are made from one
+ * another's configs, as in diffusers.
+ */
+export class SchedulerChoice {
+  private config: Record<string, unknown>;
+  private name: string | undefined;
+
+  constructor(private readonly model: Pick<LoadedModel, 'scheduler' | 'defaults'>) {
+    this.config = model.scheduler;
+    this.name = model.defaults.scheduler;
+  }
+
+  /** @param chosen a scheduler, a name for the model's noise schedule, or null for the model's own */
+  set(chosen: Sampler | string | null): void {
+    const own = chosen === null || typeof chosen === 'string';
+    const config = own ? this.model.scheduler : chosen.toConfig();
+    const name = chosen === null ? this.model.defaults.scheduler : own ? chosen : undefined;
+    schedulerFromConfig(config, name);
+    this.config = config;
+    this.name = name;
+  }
+
+  /** A fresh one. @param name of another with the same noise schedule */
+  make(name?: string): Scheduler {
+    return schedulerFromConfig(this.config, name ?? this.name);
+  }
+}
