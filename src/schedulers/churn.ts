@@ -8,13 +8,13 @@ const MOST = Math.SQRT2 - 1;
 
 /** @throws InputError for values that make no sense */
 export function checkChurn({ amount, min = 0, max = Infinity, noise = 1 }: Churn): void {
-  const refuse = (what: number, option: string, range: string): never => {
-    throw new InputError(`${what} is not possible — --${option} — give a number ${range}`);
+  const refuse = (what: number, key: string, range: string): never => {
+    throw new InputError(`${what} is not possible — churn.${key} — give a number ${range}`);
   };
-  if (!(amount >= 0 && amount < Infinity)) refuse(amount, 's-churn', 'from 0');
-  if (!(min >= 0)) refuse(min, 's-tmin', 'from 0');
-  if (!(max >= min)) refuse(max, 's-tmax', 'of --s-tmin or more');
-  if (!(noise >= 0 && noise < Infinity)) refuse(noise, 's-noise', 'from 0, about 1');
+  if (!(amount >= 0 && amount < Infinity)) refuse(amount, 'amount', 'from 0');
+  if (!(min >= 0)) refuse(min, 'min', 'from 0');
+  if (!(max >= min)) refuse(max, 'max', 'of churn.min or more');
+  if (!(noise >= 0 && noise < Infinity)) refuse(noise, 'noise', 'from 0, about 1');
 }
 
 /**

@@ -100,7 +100,7 @@ export function schedulerFromConfig(json: unknown, overrideName?: string): Sched
     throw new InputError(
       `${name} ${other[1]} — scheduler — name one that draws with models of DDPM’s process: ${SCHEDULER_NAMES.join(', ')}`,
     );
-  requireDiffusion(json as Record<string, unknown>, name);
+  requireDiffusion((json ?? {}) as Record<string, unknown>, name);
   return samplerFromConfig(json, overrideName) as Scheduler;
 }
 
