@@ -4,15 +4,15 @@ import { requireEngine } from '../engine/engines.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
 import type { LoraFile } from '../lora/index.js';
-import { Random } from '../random.js';
 import type { Sampler, Scheduler } from '../schedulers/index.js';
+import { checkSeed, conditionOf, labelIndex, type ToldOptions } from './conditions.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
-import { GUIDE_SCALE, loadGuide } from './guide-model.js';
+import { loadGuide } from './guide-model.js';
 import {
   checkGuidance,
   type GuidanceOptions,
   GuidedDenoiser,
-  requireGuided,
+  requireGuidance,
   variesGuidance,
 } from './guided.js';
 import { Codec, type LoadedModel, loadModel } from './model.js';
@@ -102,9 +102,6 @@ export interface PlannedPicture {
   readonly condition: Condition;
 }
 
-/** The largest seed: seeds are safe integers, and so are seed + i. */
-const MAX_SEED = 2 ** 52;
-
 /** A checkpoint, opened for drawing. Call `dispose` when done: it holds native sessions. */
 export class DiffusionPipeline {
   readonly denoiser: Denoiser;
@@ -183,82 +180,17 @@ export class DiffusionPipeline {
    * @throws InputError naming the labels there are
    */
   labelIndex(label: string | number, option = '--label'): number {
-    const { labels, unet } = this.model;
-    if (labels.length === 0)
-      throw new InputError(`the model has no labels — ${option} ${label} — leave it out`);
-    const byName = labels.indexOf(String(label));
-    if (byName >= 0) return byName;
-    const index = Number(label);
-    if (
-      Number.isInteger(index) &&
-      index >= 0 &&
-      index < (unet.num_class_embeds ?? 0) &&
-      String(label).trim() !== ''
-    ) {
-      return index;
-    }
-    throw new InputError(`the label ${label} is unknown — ${option} — use one of ${labels.join(', ')}`);
+    return labelIndex(this.model, label, option);
   }
 
-  /** What the network is told for a picture of this seed. */
+  /** What the network is told for a picture of this seed. @throws InputError for what the model cannot serve */
   condition(
     seed: number,
     label: string | number | undefined,
     guidanceScale?: number,
-    {
-      prompt,
-      negativePrompt,
-      negativeLabel,
-    }: Pick<SamplingOptions, keyof PromptOptions | 'negativeLabel'> = {},
+    told: ToldOptions = {},
   ): Condition & { name: string | null } {
-    const { labels, unet, text } = this.model;
-    const scale = guidanceScale ?? this.defaultGuidance(negativeLabel !== undefined);
-    if (!Number.isFinite(scale) || scale < 0) {
-      throw new InputError(
-        `guidance of ${scale} is not possible — --guidance — give a number from 0; 1 is none`,
-      );
-    }
-    if (this.guide && (negativeLabel !== undefined || negativePrompt !== undefined)) {
-      const option = negativeLabel === undefined ? '--negative' : '--negative-label';
-      throw new InputError(`guidance leads away from one thing — --guide and ${option} — leave one out`);
-    }
-    if (text) {
-      if (negativeLabel !== undefined)
-        throw new InputError(
-          `the model draws from texts, not labels — --negative-label ${negativeLabel} — use --negative`,
-        );
-      if (label !== undefined)
-        throw new InputError(`the model draws from texts, not labels — --label ${label} — use --prompt`);
-      if (prompt === undefined)
-        throw new InputError('no text to draw from — --prompt — say what the picture shows');
-      const told = { prompt, negativePrompt: negativePrompt ?? '' };
-      return { label: null, nullLabel: null, guidanceScale: scale, ...told, name: null };
-    }
-    if (prompt !== undefined || negativePrompt !== undefined) {
-      const option = prompt === undefined ? '--negative' : '--prompt';
-      const remedy = labels.length > 0 ? `use --label: ${labels.join(', ')}` : 'leave it out';
-      throw new InputError(`the model does not draw from texts — ${option} — ${remedy}`);
-    }
-    const nullLabel =
-      negativeLabel === undefined ? this.model.nullLabel : this.labelIndex(negativeLabel, '--negative-label');
-    if (scale !== 1 && nullLabel === null && !this.guide) {
-      throw new InputError(
-        'the model was not trained for guidance — --guidance — leave it out, or train with labels and label_dropout',
-      );
-    }
-    if (unet.num_class_embeds === null) {
-      if (label !== undefined) this.labelIndex(label);
-      return { label: null, nullLabel: null, guidanceScale: scale, name: null };
-    }
-    const index = label === undefined ? new Random(seed, 'label').int(labels.length) : this.labelIndex(label);
-    return { label: index, nullLabel, guidanceScale: scale, name: labels[index] ?? String(index) };
-  }
-
-  /** Weight of guidance unless told otherwise. @param led whether there is a label to lead away from */
-  private defaultGuidance(led: boolean): number {
-    const { nullLabel, defaults, text } = this.model;
-    const scale = text !== null || nullLabel !== null || led ? defaults.guidanceScale : 1;
-    return scale === 1 && this.guide ? GUIDE_SCALE : scale;
+    return conditionOf(this.model, this.guide !== null, seed, label, { ...told, guidanceScale });
   }
 
   /**
@@ -308,19 +240,9 @@ export class DiffusionPipeline {
     return Array.from({ length: count }, (_, i) => {
       const given = labels.length > 0 ? labels[i % labels.length] : undefined;
       const { name, ...condition } = this.condition(seed + i, given, options.guidanceScale, options);
-      this.requireGuidance(options, condition.guidanceScale);
+      requireGuidance(options, this.guide !== null, condition.guidanceScale);
       return { seed: seed + i, label: name, condition };
     });
-  }
-
-  /** @throws InputError for options of guidance where there is none */
-  private requireGuidance(options: PlanOptions, scale: number): void {
-    const { guidanceRescale, guidanceInterval, apg, negativeLabel } = options;
-    if (guidanceRescale) requireGuided('--guidance-rescale', scale);
-    if (guidanceInterval) requireGuided('--guidance-interval', scale);
-    if (apg) requireGuided('--apg', scale);
-    if (negativeLabel !== undefined) requireGuided('--negative-label', scale);
-    if (this.guide) requireGuided('--guide', scale);
   }
 
   /** @throws InputError when the model can only fill in parts of pictures */
@@ -389,10 +311,4 @@ export class DiffusionPipeline {
     await this.codec.dispose();
     await this.prompts?.dispose();
   }
-}
-
-/** @throws InputError when a seed is no whole number from 0 to 2^52 */
-export function checkSeed(seed: number): void {
-  if (Number.isInteger(seed) && seed >= 0 && seed <= MAX_SEED) return;
-  throw new InputError(`seed ${seed} is not possible — --seed — give a whole number from 0 to ${MAX_SEED}`);
 }

@@ -37,13 +37,27 @@ export function checkGuidance({ guidanceRescale, guidanceInterval, apg }: Guidan
 }
 
 /**
- * @param option that was given, as the command line has it
- * @throws InputError where it would change nothing
+ * @param led whether a weaker model guides
+ * @param scale weight of guidance
+ * @throws InputError for options that would change nothing, since there is no guidance
  */
-export function requireGuided(option: string, scale: number): void {
+export function requireGuidance(
+  options: GuidanceOptions & { readonly negativeLabel?: string | number },
+  led: boolean,
+  scale: number,
+): void {
   if (scale !== 1) return;
+  const given: [option: string, given: boolean][] = [
+    ['--guidance-rescale', Boolean(options.guidanceRescale)],
+    ['--guidance-interval', options.guidanceInterval !== undefined],
+    ['--apg', options.apg !== undefined],
+    ['--negative-label', options.negativeLabel !== undefined],
+    ['--guide', led],
+  ];
+  const idle = given.find(([, is]) => is);
+  if (!idle) return;
   throw new InputError(
-    `${option} changes nothing without guidance — --guidance — give another number than 1`,
+    `${idle[0]} changes nothing without guidance — --guidance — give another number than 1`,
   );
 }
 

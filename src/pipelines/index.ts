@@ -1,6 +1,6 @@
+export { checkSeed } from './conditions.js';
 export { type Condition, Denoiser, denoise, requireFinite } from './denoise.js';
 export {
-  checkSeed,
   DiffusionPipeline,
   type GeneratedPicture,
   type GenerateOptions,
