@@ -1,10 +1,11 @@
-/** Options of guidance and of where noise comes from, which the commands that draw share. */
+/** Options of guidance, of where noise comes from and when more is added, which the commands that draw share. */
 import type { Argv } from 'yargs';
 import { InputError } from '../../src/errors.js';
 import type { GuidanceInterval } from '../../src/guidance/interval.js';
 import { type ProjectedOptions, projectedOptions } from '../../src/guidance/projected.js';
 import type { Json } from '../../src/image/encode.js';
 import type { DiffusionPipeline, SamplingOptions } from '../../src/pipelines/index.js';
+import type { Churn } from '../../src/schedulers/index.js';
 
 export interface GuidanceArgs {
   guide?: string;
@@ -16,6 +17,10 @@ export interface GuidanceArgs {
   'apg-norm-threshold'?: number;
   'apg-momentum'?: number;
   rng?: string;
+  's-churn'?: number;
+  's-tmin'?: number;
+  's-tmax'?: number;
+  's-noise'?: number;
 }
 
 export function guidanceOptions<T>(yargs: Argv<T>) {
@@ -56,13 +61,20 @@ export function guidanceOptions<T>(yargs: Argv<T>) {
       type: 'string',
       choices: ['sumi', 'torch'],
       describe: 'Whose random numbers: torch draws what diffusers draws from the seed (default: sumi)',
-    });
+    })
+    .option('s-churn', {
+      type: 'number',
+      describe: 'Of euler: noise added on the way, over all steps (default: 0)',
+    })
+    .option('s-tmin', { type: 'number', describe: 'Of --s-churn: from this noise level σ (default: 0)' })
+    .option('s-tmax', { type: 'number', describe: 'Of --s-churn: up to this noise level (default: all)' })
+    .option('s-noise', { type: 'number', describe: 'Of --s-churn: the deviation of the noise (default: 1)' });
 }
 
 /** What they make of a pipeline's options; absent ones stay undefined. @throws InputError for what is no interval */
 export function guidanceOf(
   argv: GuidanceArgs,
-): Pick<SamplingOptions, 'negativeLabel' | 'guidanceRescale' | 'guidanceInterval' | 'apg' | 'rng'> {
+): Pick<SamplingOptions, 'negativeLabel' | 'guidanceRescale' | 'guidanceInterval' | 'apg' | 'rng' | 'churn'> {
   const interval = argv['guidance-interval'];
   return {
     negativeLabel: argv['negative-label'],
@@ -70,12 +82,13 @@ export function guidanceOf(
     guidanceInterval: interval === undefined ? undefined : intervalOf(interval),
     apg: apgOf(argv),
     rng: argv.rng as SamplingOptions['rng'],
+    churn: churnOf(argv),
   };
 }
 
 /** What a recipe says of them: those that are given, and nothing of the others. */
 export function guidanceFacts(argv: GuidanceArgs, pipeline: DiffusionPipeline): Record<string, Json> {
-  const { negativeLabel, guidanceRescale, guidanceInterval, apg, rng } = guidanceOf(argv);
+  const { negativeLabel, guidanceRescale, guidanceInterval, apg, rng, churn } = guidanceOf(argv);
   const index = negativeLabel === undefined ? undefined : pipeline.labelIndex(negativeLabel);
   const facts: Record<string, Json | undefined> = {
     guide: argv.guide,
@@ -85,6 +98,7 @@ export function guidanceFacts(argv: GuidanceArgs, pipeline: DiffusionPipeline): 
     guidanceInterval: guidanceInterval?.map((x) => (x === Infinity ? 'inf' : x)),
     apg: apg && { ...projectedOptions(apg) },
     rng: rng === 'sumi' ? undefined : rng,
+    churn: churn && { ...churn },
   };
   return Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== undefined)) as Record<
     string,
@@ -112,4 +126,16 @@ function apgOf(argv: GuidanceArgs): ProjectedOptions | undefined {
   };
   const on = argv.apg ?? Object.values(options).some((value) => value !== undefined);
   return on ? options : undefined;
+}
+
+/** @throws InputError for an option of it without it */
+function churnOf(argv: GuidanceArgs): Churn | undefined {
+  const given = { min: argv['s-tmin'], max: argv['s-tmax'], noise: argv['s-noise'] };
+  const amount = argv['s-churn'];
+  const rest = Object.entries(given).filter(([, value]) => value !== undefined);
+  if (amount !== undefined) return { amount, ...Object.fromEntries(rest) };
+  if (rest.length === 0) return undefined;
+  throw new InputError(
+    '--s-tmin, --s-tmax and --s-noise change nothing by themselves — --s-churn — give it, too',
+  );
 }

@@ -6,7 +6,7 @@ import type { Feed } from '../engine/session.js';
 import type { Tensor } from '../engine/tf.js';
 import { RunError } from '../errors.js';
 import { classifierFree } from '../guidance/index.js';
-import type { Scheduler } from '../schedulers/index.js';
+import type { Churn, Scheduler } from '../schedulers/index.js';
 import { isClassConditional, type UNetInputs, type UNetNetwork } from '../unet/index.js';
 import { asConstants } from './constants.js';
 import type { PromptEncoder } from './text.js';
@@ -152,6 +152,7 @@ export interface DenoiseOptions {
   readonly size: readonly [number, number];
   readonly condition: Condition;
   readonly eta?: number;
+  readonly churn?: Churn;
   /** Standard normal noise for a step that wants it, by the step's index. */
   readonly noise: (index: number) => Float32Array;
   readonly signal?: AbortSignal;
@@ -165,7 +166,7 @@ export interface DenoiseOptions {
  * @throws the signal's reason when it aborts, between steps
  */
 export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
-  const { denoiser, scheduler, start = 0, size, condition, eta, noise, signal, onStep } = options;
+  const { denoiser, scheduler, start = 0, size, condition, eta, churn, noise, signal, onStep } = options;
   let { sample } = options;
   for (const [index, timestep] of scheduler.timesteps.entries()) {
     if (index < start) continue;
@@ -174,7 +175,7 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
     signal?.throwIfAborted();
     const input = scheduler.scaleModelInput(sample, timestep);
     const output = await denoiser.predict(input, size, timestep, condition);
-    const stepped = scheduler.step(output, timestep, sample, { eta, noise: () => noise(index) });
+    const stepped = scheduler.step(output, timestep, sample, { eta, churn, noise: () => noise(index) });
     sample = stepped.prevSample;
     requireFinite(sample);
     await onStep?.({ index, timestep, sample, predOriginalSample: stepped.predOriginalSample });

@@ -4,7 +4,7 @@ import { requireEngine } from '../engine/engines.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
 import type { LoraFile } from '../lora/index.js';
-import type { Sampler, Scheduler } from '../schedulers/index.js';
+import { type Churn, requireChurn, type Sampler, type Scheduler } from '../schedulers/index.js';
 import { checkSeed, conditionOf, labelIndex, type ToldOptions } from './conditions.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
 import { loadGuide } from './guide-model.js';
@@ -49,6 +49,8 @@ export interface SamplingOptions extends PromptOptions, GuidanceOptions {
   readonly scheduler?: string;
   /** DDIM's noise, 0 to 1. */
   readonly eta?: number;
+  /** Noise that Euler's steps add before they go down. Default none. */
+  readonly churn?: Churn;
   /** Weight of classifier-free guidance; 1: none. Default the model's own. */
   readonly guidanceScale?: number;
   /** A label, by name or index, that guidance leads away from. Default none: from what has no label. */
@@ -162,12 +164,13 @@ export class DiffusionPipeline {
 
   /**
    * A fresh scheduler for some options, with its timesteps set.
-   * @throws InputError for an unknown name, steps or eta out of range, or timesteps that the network does not know
+   * @throws InputError for an unknown name, steps, eta or churn out of range, or timesteps that the network does not know
    */
-  schedulerFor({ scheduler, steps, eta = 0 }: SamplingOptions): Scheduler {
+  schedulerFor({ scheduler, steps, eta = 0, churn }: SamplingOptions): Scheduler {
     if (!(eta >= 0 && eta <= 1))
       throw new InputError(`eta of ${eta} is not possible — --eta — give a number from 0 to 1`);
     const made = this.choice.make(scheduler);
+    if (churn) requireChurn(made, churn);
     // A schedule trained with few timesteps has no more of them to visit.
     made.setTimesteps(steps ?? Math.min(this.model.defaults.steps, made.config.num_train_timesteps));
     this.model.network.checkTimesteps(made.timesteps, '--scheduler');
@@ -261,7 +264,7 @@ export class DiffusionPipeline {
    */
   async generate(options: GenerateOptions = {}): Promise<GeneratedPicture[]> {
     this.requireWhole();
-    const { eta, signal } = options;
+    const { eta, churn, signal } = options;
     const size = this.sampleSize(options.size);
     const pictures: GeneratedPicture[] = [];
     for (const [i, { seed, label, condition }] of this.plan(options).entries()) {
@@ -277,6 +280,7 @@ export class DiffusionPipeline {
         size,
         condition,
         eta,
+        churn,
         noise: (index) => draw('variance', index),
         signal,
         onStep: ({ index, timestep, predOriginalSample }) =>

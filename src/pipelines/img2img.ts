@@ -55,7 +55,7 @@ export async function img2img(
   options: Img2ImgOptions,
 ): Promise<GeneratedPicture[]> {
   pipeline.requireWhole();
-  const { image, strength = DEFAULT_STRENGTH, count = 1, eta, rng, signal } = options;
+  const { image, strength = DEFAULT_STRENGTH, count = 1, eta, churn, rng, signal } = options;
   const [height, width] = pipeline.pictureSize;
   if (image.width !== width || image.height !== height) {
     throw new InputError(
@@ -98,6 +98,7 @@ export async function img2img(
       size,
       condition,
       eta,
+      churn,
       noise: (index) => draw('variance', index),
       signal,
       onStep: ({ index }) =>

@@ -154,7 +154,7 @@ async function byTraining(
   side: number,
 ): Promise<Draw> {
   const { codec, model } = pipeline;
-  const { eta, rng, signal } = settings;
+  const { eta, churn, rng, signal } = settings;
   const size = pipeline.sampleSize();
   const channels = await keptChannels(codec, picture, seen, side, rng === 'torch');
   return (condition, seed, onMove) => {
@@ -169,6 +169,7 @@ async function byTraining(
       size,
       condition: { ...condition, channels: channels(draw) },
       eta,
+      churn,
       noise: (index) => draw('variance', index),
       signal,
       onStep: ({ index }) => onMove(index + 1, scheduler.timesteps.length),
@@ -186,7 +187,7 @@ async function byReplacing(
   unscaled: boolean,
 ): Promise<Draw> {
   const { codec } = pipeline;
-  const { eta, rng, signal } = settings;
+  const { eta, churn, rng, signal } = settings;
   const size = pipeline.sampleSize();
   const known = await codec.encode(picture, [side, side]);
   const channels = known.length / (side / codec.reduction) ** 2;
@@ -204,6 +205,7 @@ async function byReplacing(
       moves,
       noise: noiseOf(rng, seed, [...size, channels]),
       eta,
+      churn,
       signal,
       onMove: (done) => onMove(done, moves.length),
     });

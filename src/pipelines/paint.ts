@@ -1,6 +1,6 @@
 /** The loop of inpainting: denoise, and put what is known back at every level. */
 import { setImmediate } from 'node:timers/promises';
-import { type Scheduler, stepStarts } from '../schedulers/index.js';
+import { type Churn, type Scheduler, stepStarts } from '../schedulers/index.js';
 import { requireFinite } from './denoise.js';
 import type { DrawNoise } from './noise.js';
 import { alphaProdAt, type Move, noiseUp } from './repaint.js';
@@ -17,6 +17,7 @@ export interface PaintOptions {
   readonly moves: readonly Move[];
   readonly noise: DrawNoise;
   readonly eta?: number;
+  readonly churn?: Churn;
   readonly signal?: AbortSignal;
   /** Told after each move. */
   readonly onMove?: (done: number) => void;
@@ -30,7 +31,7 @@ export interface PaintOptions {
  * @throws the signal's reason when it aborts, between steps
  */
 export async function paint(options: PaintOptions): Promise<Float32Array> {
-  const { predict, scheduler, known, painted, moves, noise: normal, eta, signal, onMove } = options;
+  const { predict, scheduler, known, painted, moves, noise: normal, eta, churn, signal, onMove } = options;
   const { timesteps } = scheduler;
   const restore = (sample: Float32Array, level: number, ...name: (string | number)[]): Float32Array => {
     const t = timesteps[level] as number | undefined;
@@ -56,7 +57,7 @@ export async function paint(options: PaintOptions): Promise<Float32Array> {
       const output = await predict(scheduler.scaleModelInput(sample, timestep), timestep);
       const noise = () => normal('variance', k);
       level = move.down + 1;
-      const { prevSample } = scheduler.step(output, timestep, sample, { eta, noise });
+      const { prevSample } = scheduler.step(output, timestep, sample, { eta, churn, noise });
       sample = between(level) ? prevSample : restore(prevSample, level, k);
     }
     onMove?.(k + 1);

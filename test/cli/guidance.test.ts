@@ -22,7 +22,7 @@ const mask = () => at('mask.png');
 const needed: Record<string, () => string[]> = {
   generate: () => [],
   img2img: () => ['--image', image()],
-  inpaint: () => ['--image', image(), '--mask', mask(), '--guidance', '2'],
+  inpaint: () => ['--image', image(), '--mask', mask(), '--guidance', '2', '--method', 'replace'],
 };
 
 beforeAll(async () => {
@@ -62,6 +62,11 @@ describe.each(['generate', 'img2img', 'inpaint'])('sumi %s', (command) => {
       },
     ],
     ['a guide', ['--apg', '--guide', 'WEAKER'], { apg: { eta: 0, normThreshold: 0, momentum: -0.5 } }],
+    [
+      'churn',
+      ['--scheduler', 'euler', '--s-churn', '3', '--s-tmin', '0.1'],
+      { churn: { amount: 3, min: 0.1 } },
+    ],
     ['the defaults', ['--rng', 'sumi', '--no-apg'], {}],
   ])('writes down %s', async (_, options, expected) => {
     const out = at(`${command}.png`);
@@ -81,7 +86,15 @@ describe.each(['generate', 'img2img', 'inpaint'])('sumi %s', (command) => {
     const facts = given.includes('--guide') ? { ...expected, guide: at('weaker') } : expected;
     for (const told of [await readRecipe(out), JSON.parse(done.stdout)]) {
       expect(told).toMatchObject(facts);
-      for (const key of ['negativeLabel', 'guidanceRescale', 'guidanceInterval', 'apg', 'rng', 'guide'])
+      for (const key of [
+        'negativeLabel',
+        'guidanceRescale',
+        'guidanceInterval',
+        'apg',
+        'rng',
+        'guide',
+        'churn',
+      ])
         expect(key in told).toBe(key in facts);
     }
   });
@@ -110,6 +123,15 @@ describe.each(['generate', 'img2img', 'inpaint'])('sumi %s', (command) => {
     ],
     [['--negative-label'], /^sumi: no value for --negative-label/],
     [['--guide', '/no/such'], /^sumi: no model \/no\/such — --guide — name a folder/],
+    [
+      ['--s-churn', '2', '--scheduler', 'ddim'],
+      /^sumi: DDIMScheduler takes no churn — --s-churn — .* euler\n$/,
+    ],
+    [
+      ['--s-churn', '-2', '--scheduler', 'euler'],
+      /^sumi: -2 is not possible — --s-churn — give a number from 0\n$/,
+    ],
+    [['--s-tmax', '2', '--scheduler', 'euler'], /^sumi: --s-tmin, --s-tmax .* — --s-churn — give it, too\n$/],
     [['--rng', 'numpy'], /^sumi: not one of its choices: --rng "numpy"/],
   ])('refuses %o', async (options, message) => {
     const done = await run(command, '--out', at('no.png'), ...needed[command](), ...options);

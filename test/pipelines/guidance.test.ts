@@ -180,6 +180,17 @@ describe('pictures that are changed', () => {
     }
   });
 
+  it('take churn', async () => {
+    const euler = { ...same, scheduler: 'euler', image: image(), eta: 0 };
+    const mask = boxMask(16, 16, [4, 4, 12, 12]);
+    const drawn = async (options: object) => [
+      ...(await img2img(model, { ...euler, ...options })),
+      ...(await inpaint(model, { ...euler, ...options, method: 'replace', mask })),
+    ];
+    const [plain, churned] = [await drawn({}), await drawn({ churn: { amount: 3 } })];
+    for (const [i, { data }] of churned.entries()) expect(data).not.toEqual(plain[i].data);
+  });
+
   it('are led by a guide, too', async () => {
     const mask = boxMask(16, 16, [4, 4, 12, 12]);
     await guided('weaker', async (pipeline) => {
@@ -187,6 +198,22 @@ describe('pictures that are changed', () => {
       const [own] = await inpaint(model, { ...same, image: image(), mask });
       expect(led.data).not.toEqual(own.data);
     });
+  });
+});
+
+describe('churn', () => {
+  it('of 0 is none, adds noise at the levels that it is given, and belongs to Euler', async () => {
+    const euler = { scheduler: 'euler' };
+    const plain = await draw(euler);
+    expect(await draw({ ...euler, churn: { amount: 0 } })).toEqual(plain);
+    expect(await draw({ ...euler, churn: { amount: 3, min: 1e6 } })).toEqual(plain);
+    expect(await draw({ ...euler, churn: { amount: 3 } })).not.toEqual(plain);
+    expect(() => model.plan({ ...base, scheduler: 'heun', churn: { amount: 3 } })).toThrow(
+      /^HeunDiscreteScheduler takes no churn — --s-churn — leave it out, or use --scheduler euler$/,
+    );
+    expect(() => model.plan({ ...base, ...euler, churn: { amount: 3, min: 2, max: 1 } })).toThrow(
+      /--s-tmax — give a number of --s-tmin or more/,
+    );
   });
 });
 
