@@ -106,7 +106,13 @@ export function schedulerFromConfig(json: unknown, overrideName?: string): Sched
 
 /** @throws InputError for a model of another process, or with timesteps that the scheduler named does not have */
 function requireDiffusion(json: Record<string, unknown>, name: unknown): void {
-  const { use_flow_sigmas, prediction_type, timestep_type } = json;
+  const { use_flow_sigmas, prediction_type, timestep_type, _class_name } = json;
+  const own = OTHERS.find(([candidate]) => candidate.name === _class_name);
+  // The inverse of DDIM is for the same models as DDIM.
+  if (own && own[0] !== DDIMInverseScheduler)
+    throw new InputError(
+      `the model’s scheduler, ${_class_name}, ${own[1]}, which ${name} does not draw with — scheduler — use a model of DDPM’s process; in code, samplerFromConfig`,
+    );
   if (use_flow_sigmas === true || prediction_type === FLOW_PREDICTION) {
     const key = use_flow_sigmas === true ? 'use_flow_sigmas' : `prediction_type ${FLOW_PREDICTION}`;
     throw new InputError(

@@ -24,6 +24,7 @@ const cases: [order: number, tolerance: number, name: string, config: Record<str
   [3, LOOSE, 'lms', {}],
   [2, CLOSE, 'pndm', { skip_prk_steps: true }],
   [2, CLOSE, 'pndm', { skip_prk_steps: false }],
+  [2, CLOSE, 'pndm', { skip_prk_steps: true, prediction_type: 'sample' }], // which diffusers does not take
   [1, CLOSE, 'pndm', { skip_prk_steps: true, prediction_type: 'v_prediction' }], // diffusers' mean of velocities
   ...['dpmsolver', 'dpmsolver++'].flatMap((algorithm) =>
     ['midpoint', 'heun'].flatMap((type): typeof cases => [
@@ -93,6 +94,7 @@ describe('solvers that add noise draw from the distribution', () => {
   const stochastic: [name: string, config: Record<string, unknown>][] = [
     ['ddpm', { timestep_spacing: 'leading' }],
     ['ddim', { timestep_spacing: 'leading' }], // at η = 1
+    ['euler', {}], // with churn
     ['euler-a', {}],
     ['dpm2-a', {}],
     ['dpmsolver', solver('sde-dpmsolver', 'midpoint', 2)],
@@ -106,7 +108,12 @@ describe('solvers that add noise draw from the distribution', () => {
     const originals = [...random.fork('start').normal(COUNT)]; // far out, the mixture hardly differs from a Gaussian
     const noise = () => random.normal(COUNT);
     const eta = name === 'ddim' ? 1 : undefined;
-    const run = runMixture(name, config, 80, (sigma) => originals.map((z) => z * sigma), { noise, eta });
+    const churn = { amount: 5 };
+    const run = runMixture(name, config, 80, (sigma) => originals.map((z) => z * sigma), {
+      noise,
+      eta,
+      churn,
+    });
     const sorted = [...run.sample].map((x) => x / run.scale).sort((a, b) => a - b);
     // Kolmogorov's distance; 1.6 / sqrt(COUNT) = 0.018 is exceeded by chance once in a hundred times
     const distance = Math.max(
