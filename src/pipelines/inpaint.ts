@@ -5,7 +5,6 @@
 import { InputError } from '../errors.js';
 import type { AlphaPicture } from '../image/alpha.js';
 import { toFloat } from '../image/index.js';
-import { Random } from '../random.js';
 import { type Condition, denoise } from './denoise.js';
 import type {
   DiffusionPipeline,
@@ -14,6 +13,7 @@ import type {
   SamplingOptions,
 } from './diffusion-pipeline.js';
 import { keptChannels } from './fill-in.js';
+import { noiseOf } from './noise.js';
 import { paint } from './paint.js';
 import { cutMask, feather, type PaintMask, sampleMask } from './paint-mask.js';
 import { cutPicture, INPAINT_AREAS, type InpaintArea, paste, type Region, regionOf } from './region.js';
@@ -153,25 +153,24 @@ async function byTraining(
   seen: Float32Array,
   side: number,
 ): Promise<Draw> {
-  const { denoiser, codec, model } = pipeline;
-  const { eta, signal } = settings;
+  const { codec, model } = pipeline;
+  const { eta, churn, rng, signal } = settings;
   const size = pipeline.sampleSize();
-  const channels = await keptChannels(codec, picture, seen, side);
-  const length = size[0] * size[1] * model.unet.out_channels;
+  const channels = await keptChannels(codec, picture, seen, side, rng === 'torch');
   return (condition, seed, onMove) => {
     const scheduler = pipeline.schedulerFor(settings);
-    const random = new Random(seed);
+    const draw = noiseOf(rng, seed, [...size, model.unet.out_channels]);
+    // In diffusers' order: the start, then what is kept.
+    const sample = draw('latents').map((x) => x * scheduler.initNoiseSigma);
     return denoise({
-      denoiser,
+      denoiser: pipeline.denoiserFor(scheduler, settings),
       scheduler,
-      sample: random
-        .fork('latents')
-        .normal(length)
-        .map((x) => x * scheduler.initNoiseSigma),
+      sample,
       size,
-      condition: { ...condition, channels },
+      condition: { ...condition, channels: channels(draw) },
       eta,
-      noise: (index) => random.fork('variance', index).normal(length),
+      churn,
+      noise: (index) => draw('variance', index),
       signal,
       onStep: ({ index }) => onMove(index + 1, scheduler.timesteps.length),
     });
@@ -187,26 +186,30 @@ async function byReplacing(
   side: number,
   unscaled: boolean,
 ): Promise<Draw> {
-  const { denoiser, codec } = pipeline;
-  const { eta, signal } = settings;
+  const { codec } = pipeline;
+  const { eta, churn, rng, signal } = settings;
   const size = pipeline.sampleSize();
   const known = await codec.encode(picture, [side, side]);
   const channels = known.length / (side / codec.reduction) ** 2;
   const grow = codec.reduction === 1 && unscaled ? 0 : 1;
   const painted = sampleMask(seen, side, codec.reduction, channels, grow);
   const moves = movesOf(settings, pipeline, painted);
-  return (condition, seed, onMove) =>
-    paint({
+  return (condition, seed, onMove) => {
+    const scheduler = pipeline.schedulerFor(settings);
+    const denoiser = pipeline.denoiserFor(scheduler, settings);
+    return paint({
       predict: (input, timestep) => denoiser.predict(input, size, timestep, condition),
-      scheduler: pipeline.schedulerFor(settings),
+      scheduler,
       known,
       painted,
       moves,
-      random: new Random(seed),
+      noise: noiseOf(rng, seed, [...size, channels]),
       eta,
+      churn,
       signal,
       onMove: (done) => onMove(done, moves.length),
     });
+  };
 }
 
 /** Defaults filled in; method and eta stay open where a network has its own way. */
@@ -223,9 +226,8 @@ function withDefaults(pipeline: DiffusionPipeline, options: InpaintOptions): Set
 }
 
 function planOf(pipeline: DiffusionPipeline, settings: Settings): PlannedPicture[] {
-  const { count, seed, label, steps, scheduler, eta, guidanceScale, prompt, negativePrompt } = settings;
-  const sampling = { steps, scheduler, eta, guidanceScale, prompt, negativePrompt };
-  const plan = pipeline.plan({ count, seed, label, ...sampling });
+  const plan = pipeline.plan(settings);
+  const { label } = settings;
   const { nullLabel } = pipeline.model;
   // A label drawn by lot, as `generate` does it, would hardly be that of the picture.
   if (label !== undefined || nullLabel === null) return plan;
