@@ -1,5 +1,6 @@
 /** AdamW and the moving average of the weights, as elementwise work on flat vectors. */
 import { type Tensor, type Tensor1D, tf } from '../engine/tf.js';
+import type { vectorNames } from './vectors.js';
 
 export interface OptimizerOptions {
   /** Adam's decay of the first moment (Kingma & Ba 2015). */
@@ -21,21 +22,6 @@ export const defaultOptimizer: OptimizerOptions = {
   weightDecay: 1e-6,
   maxGradNorm: 1,
 };
-
-/** What changes from step to step: parameters, both Adam moments and the averaged parameters, all flat. */
-export interface TrainVectors {
-  readonly params: Float32Array;
-  readonly m: Float32Array;
-  readonly v: Float32Array;
-  readonly ema: Float32Array;
-}
-
-export const vectorNames = ['params', 'm', 'v', 'ema'] as const;
-
-export function freshVectors(params: Float32Array): TrainVectors {
-  const n = params.length;
-  return { params, m: new Float32Array(n), v: new Float32Array(n), ema: params.slice() };
-}
 
 /**
  * The numbers of an update, for `adamW`. The bias corrections and the gradient's scale are folded into them, so that

@@ -4,17 +4,10 @@ import type { TypedArray } from '../engine/graph.js';
 import { type ParamSpec, unflatten } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { type Tensor, type Tensor1D, tf } from '../engine/tf.js';
-import {
-  adamW,
-  COEFFICIENTS,
-  coefficients,
-  freshVectors,
-  type OptimizerOptions,
-  type TrainVectors,
-  vectorNames,
-} from './adamw.js';
+import { adamW, COEFFICIENTS, coefficients, type OptimizerOptions } from './adamw.js';
 import { gradients, type LossFunction } from './gradients.js';
 import type { Stepping } from './stepping.js';
+import { freshVectors, type TrainVectors, vectorNames } from './vectors.js';
 
 /** The step as a function of the flat vectors, the batch and `coefficients`. */
 export function stepFunction(

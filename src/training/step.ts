@@ -2,14 +2,16 @@
 import type { CompileOptions } from '../engine/compile.js';
 import type { ParamSpec } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
-import { defaultOptimizer, type OptimizerOptions, type TrainVectors } from './adamw.js';
+import { defaultOptimizer, type OptimizerOptions } from './adamw.js';
 import type { LossFunction } from './gradients.js';
 import { StepInPlace } from './step-in-place.js';
 import { StepOnDevice } from './step-on-device.js';
 import type { Stepping } from './stepping.js';
+import type { TrainVectors } from './vectors.js';
 
-export { defaultOptimizer, freshVectors, type OptimizerOptions, type TrainVectors } from './adamw.js';
+export { defaultOptimizer, type OptimizerOptions } from './adamw.js';
 export type { LossFunction } from './gradients.js';
+export { freshVectors, savedVectors, type TrainVectors } from './vectors.js';
 
 export interface StepResult {
   readonly loss: number;

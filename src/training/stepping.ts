@@ -1,6 +1,6 @@
 import type { TypedArray } from '../engine/graph.js';
 import type { Feed } from '../engine/session.js';
-import type { TrainVectors } from './adamw.js';
+import type { TrainVectors } from './vectors.js';
 
 /** Runs steps on vectors that it owns. */
 export interface Stepping {
