@@ -226,6 +226,9 @@ for (const [n, h, w, i, o, k, stride, padding] of [
   [1, 9, 9, 2, 2, 5, 1, 2],
   [2, 6, 6, 3, 3, 1, 2, 0],
   [2, 7, 7, 2, 3, 3, 3, 1],
+  // Larger pictures, whose inputs' gradients are convolutions with the filter turned.
+  [1, 18, 20, 2, 3, 3, 1, 1],
+  [1, 19, 17, 2, 2, 5, 1, 2],
 ]) {
   convolutions.push([
     `conv2d ${n}×${h}×${w}×${i} → ${o}, ${k}×${k}, stride ${stride}, padding ${padding}`,
