@@ -112,14 +112,12 @@ function halfTurned(l: Lowering, filter: string, g: Geometry): string {
   const { inChannels: ci, outChannels: co, filterHeight: kh, filterWidth: kw } = g;
   const taps = kh * kw;
   if (taps === 1) return filter;
-  const turn = l.memo(`half turn ${taps}`, () => {
-    const mirror = Float32Array.from({ length: taps ** 2 }, (_, i) => {
-      const [row, column] = [Math.floor(i / taps), i % taps];
-      return row + column === taps - 1 ? 1 : 0;
-    });
-    return l.initializer('float32', [taps, taps], mirror);
-  });
-  return l.reshape(l.emit('MatMul', [l.reshape(filter, [co * ci, taps]), turn]), [co, ci, kh, kw]);
+  return l.reshape(l.emit('MatMul', [l.reshape(filter, [co * ci, taps]), unit(l, taps, true)]), [
+    co,
+    ci,
+    kh,
+    kw,
+  ]);
 }
 
 /**
@@ -141,10 +139,26 @@ const conv2dFilter: Lower = (l, node) => {
   const grad = channelsOutermost(l, dy);
   const sameSize = isDense(g) && g.outHeight === g.inHeight && g.outWidth === g.inWidth;
   const taps = sameSize ? shiftedTaps(l, source, grad, g) : slicedTaps(l, source, grad, g);
-  // [O, taps·I] = [O, kh, kw, I]
-  const all = taps.length === 1 ? taps[0] : l.emit('Concat', taps, { axis: 1 });
-  l.bind(out, l.reshape(all, [co, kh, kw, ci]), [3, 0, 1, 2]);
+  l.bind(out, l.reshape(tapsLast(l, taps, co * ci), [co, ci, kh, kw]), OIHW);
 };
+
+/** Turns [O, I] of each tap into [O·I, taps], by a product with the identity: a transpose takes four times as long. */
+function tapsLast(l: Lowering, taps: readonly string[], count: number): string {
+  if (taps.length === 1) return taps[0];
+  const rows = l.reshape(l.emit('Concat', taps, { axis: 0 }), [taps.length, count]);
+  return product(l, rows, unit(l, taps.length), true, false);
+}
+
+/** The identity matrix, or its mirror image, which reverses. */
+function unit(l: Lowering, size: number, mirrored = false): string {
+  return l.memo(`unit ${size} ${mirrored}`, () => {
+    const data = Float32Array.from({ length: size ** 2 }, (_, i) => {
+      const [row, column] = [Math.floor(i / size), i % size];
+      return column === (mirrored ? size - 1 - row : row) ? 1 : 0;
+    });
+    return l.initializer('float32', [size, size], data);
+  });
+}
 
 /**
  * Where x and dy are of one size, a tap (i, j) moves x sideways by j and dy up by i, with zeros behind: kh + kw moved
