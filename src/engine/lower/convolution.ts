@@ -27,13 +27,14 @@ function isDense(g: Geometry): boolean {
 }
 
 /**
- * Shares of the direct way's cost below which Winograd's way was measured to be faster: for a filter that is known
- * (ONNX Runtime lays the direct way's data out in blocks), for one that is not, and for the gradient of a filter.
+ * Shares of the direct way's multiplications below which Winograd's way was measured to be faster: for a filter that is
+ * known (ONNX Runtime lays the direct way's data out in blocks), for one that is not, for the gradient of a filter, and
+ * for that with strides, which the direct way pays with slices that skip.
  */
-const WINOGRAD_PAYS = { known: 0.6, given: 0.8, gradient: 1.1 };
+const WINOGRAD_PAYS = { known: 0.6, given: 0.95, gradient: 1.2, strided: 2.7 };
 
 function byWinograd(l: Lowering, g: Geometry, filter: keyof typeof WINOGRAD_PAYS): Winograd | null {
-  const fits = isDense(g) && g.filterHeight === 3 && g.filterWidth === 3;
+  const fits = g.filterHeight === 3 && g.filterWidth === 3 && (isDense(g) || filter === 'strided');
   return !l.direct && fits && winogradCost(g) < WINOGRAD_PAYS[filter] ? new Winograd(l, g) : null;
 }
 
@@ -128,7 +129,8 @@ const conv2dFilter: Lower = (l, node) => {
   const [x, dy] = node.inputs;
   const [out] = node.outputs;
   const g = convInfo(l.value(x).shape, l.value(out).shape, node.attrs);
-  const winograd = byWinograd(l, g, 'gradient');
+  const strided = g.strideHeight * g.strideWidth > 1 && g.dilationHeight * g.dilationWidth === 1;
+  const winograd = byWinograd(l, g, strided ? 'strided' : 'gradient');
   if (winograd) {
     l.bind(out, winograd.filterGradient(l.as(x, NCHW).name, l.as(dy, NCHW).name), OIHW);
     return;
