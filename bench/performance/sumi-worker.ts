@@ -88,7 +88,7 @@ function training(
   inputs: Record<string, Feed>,
   loss: LossFunction,
 ): Work {
-  const step = new TrainStep(specs, loss, freshVectors(flat.slice()));
+  const step = new TrainStep(specs, loss, freshVectors(flat));
   let count = 0;
   const run = () => step.run(inputs, ++count, 1e-4, 0.999);
   return {

@@ -125,7 +125,7 @@ export class Compiled {
     const graph = graphOf(this.fn, inputs, this.options);
     requireMemory(graph, name);
     const traced = performance.now();
-    const onnx = lower(graph, loweringFor(providerOf(this.engine)));
+    const onnx = lower(graph, { ...loweringFor(providerOf(this.engine)), unshaped: this.asWritten });
     const model = this.asWritten ? encodeModel(inOrder(onnx), { shapes: false }) : encodeModel(onnx);
     const lowered = performance.now();
     const session = await this.open(model, this.options.resident ?? [], nodesForCpu(onnx));

@@ -111,6 +111,8 @@ export interface EncodedModel {
   /** The bytes of an .onnx file. */
   readonly bytes: Uint8Array;
   readonly external: readonly ExternalData[];
+  /** Shapes of outputs of which the bytes do not tell. */
+  readonly outputShapes: Readonly<Record<string, readonly number[]>>;
 }
 
 /** Models are messages of at most 2 GiB, and encoding copies them: weights beyond half of that stay outside. */
@@ -186,5 +188,8 @@ export function encodeModel(
   return {
     bytes: modelType.encode(message as never).finish(),
     external: model.initializers.filter(isExternal).map((t) => ({ path: t.name, data: bytesOf(t) })),
+    outputShapes: shapes
+      ? {}
+      : Object.fromEntries(model.outputs.map(({ name, shape }) => [name, shape as number[]])),
   };
 }

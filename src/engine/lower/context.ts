@@ -29,6 +29,8 @@ export class Lowering {
   readonly initializers: Initializer[] = [];
   private readonly physical = new Map<number, Physical[]>();
   private readonly made = new Map<string, string>();
+  /** What reshaped tensors were before, where that is known. */
+  private readonly flat = new Map<string, { readonly name: string; readonly shape: readonly number[] }>();
   private counter = 0;
 
   /**
@@ -205,8 +207,17 @@ export class Lowering {
     return this.emit('Reshape', [p.name, this.ints(shape)]);
   }
 
-  reshape(name: string, shape: readonly number[]): string {
-    return this.emit('Reshape', [name, this.ints(shape)]);
+  /** @param from the shape that it had, for `unshaped` */
+  reshape(name: string, shape: readonly number[], from?: readonly number[]): string {
+    const made = this.emit('Reshape', [name, this.ints(shape)]);
+    if (from) this.flat.set(made, { name, shape: from });
+    return made;
+  }
+
+  /** A value's elements in their own axes' order, as they are before a last reshape, which would copy an output. */
+  unshaped(id: number): { readonly name: string; readonly shape: readonly number[] } {
+    const { name, shape } = this.plain(id);
+    return this.flat.get(name) ?? { name, shape };
   }
 }
 

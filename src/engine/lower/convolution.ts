@@ -141,7 +141,8 @@ const conv2dFilter: Lower = (l, node) => {
   const grad = channelsOutermost(l, dy);
   const sameSize = isDense(g) && g.outHeight === g.inHeight && g.outWidth === g.inWidth;
   const taps = sameSize ? shiftedTaps(l, source, grad, g) : slicedTaps(l, source, grad, g);
-  l.bind(out, l.reshape(tapsLast(l, taps, co * ci), [co, ci, kh, kw]), OIHW);
+  const lastly = taps.length === 1 ? [co, ci] : [co * ci, kh * kw];
+  l.bind(out, l.reshape(tapsLast(l, taps, co * ci), [co, ci, kh, kw], lastly), OIHW);
 };
 
 /** Turns [O, I] of each tap into [O·I, taps], by a product with the identity: a transpose takes four times as long. */

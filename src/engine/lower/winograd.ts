@@ -242,6 +242,6 @@ export class Winograd {
     const tiles = this.cut(x, 'input', ci);
     const made = product(this.l, this.gradientTiles(dy), tiles, true, false, 1, [3, 3]);
     const flat = this.l.reshape(made, [POINTS ** 2, co * ci]);
-    return this.l.reshape(product(this.l, flat, this.filters(), true, false), [co, ci, 3, 3]);
+    return this.l.reshape(product(this.l, flat, this.filters(), true, false), [co, ci, 3, 3], [co * ci, 9]);
   }
 }
