@@ -10,6 +10,7 @@ import { lower } from './lower/index.js';
 import { requireMemory } from './memory.js';
 import { type EncodedModel, encodeModel } from './onnx.js';
 import { loweringFor, nodesForCpu, type Provider } from './providers.js';
+import { recomputed } from './recompute.js';
 import { identityModel, Residents } from './residents.js';
 import { inOrder } from './schedule.js';
 import { type Feed, Session } from './session.js';
@@ -122,7 +123,8 @@ export class Compiled {
     onBuild?.(name);
     await backendsSettled();
     const start = performance.now();
-    const graph = graphOf(this.fn, inputs, this.options);
+    const simple = graphOf(this.fn, inputs, this.options);
+    const graph = this.asWritten ? recomputed(simple) : simple;
     requireMemory(graph, name);
     const traced = performance.now();
     const onnx = lower(graph, { ...loweringFor(providerOf(this.engine)), unshaped: this.asWritten });

@@ -46,12 +46,12 @@ it('does not grow over 1,200 steps', async () => {
   expect(last.mib - settled.mib).toBeLessThan(100);
 });
 
-it('takes at most twice the memory that the values of a step need', () => {
+it('takes little more memory than the values of a step need at least', () => {
   const script = new URL('./step-memory.ts', import.meta.url).pathname;
   const { grown, needed } = JSON.parse(
     execFileSync(process.execPath, ['--import', 'tsx', script], { encoding: 'utf8' }),
   );
   if (process.env.SUMI_SHOW_ERRORS) console.log({ grown, needed });
-  expect(grown / needed).toBeLessThan(2);
+  expect(grown / needed).toBeLessThan(1.8);
   expect(grown / needed).toBeGreaterThan(0.5);
 });
