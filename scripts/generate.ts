@@ -1,10 +1,11 @@
 /** `sumi generate`: options here, the work in scripts/cli/generate.ts. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import type { GuidanceArgs } from './cli/guidance.js';
 import type { LoraArgs } from './cli/lora.js';
 import { engineOptions, outputOptions, samplingOptions } from './cli/options.js';
 import type { PromptArgs } from './cli/prompt.js';
 
-export interface GenerateArgs extends PromptArgs, LoraArgs {
+export interface GenerateArgs extends PromptArgs, LoraArgs, GuidanceArgs {
   model: string;
   out: string;
   count: number;
@@ -17,7 +18,7 @@ export interface GenerateArgs extends PromptArgs, LoraArgs {
   steps?: number;
   scheduler?: string;
   eta?: number;
-  label?: string;
+  label?: string[];
   guidance?: number;
   batch?: number;
   engine: string;

@@ -41,6 +41,8 @@ export const inpaint: CommandModule<object, InpaintArgs> = {
       })
       .option('label', {
         type: 'string',
+        array: true,
+        nargs: 1,
         describe: 'What the picture is, by name or number: worth giving (default: the model goes without)',
       })
       .option('guidance', {

@@ -49,6 +49,7 @@ export {
 export { tf } from './engine/tf.js';
 export { InputError, RunError } from './errors.js';
 export * from './export/index.js';
+export * from './guidance/index.js';
 export {
   contactSheet,
   decodeRgb,

@@ -17,7 +17,7 @@ import { readJsonObject } from '../../src/checkpoint/json.js';
 import { loadParams } from '../../src/checkpoint/load.js';
 import { readPipelineDir } from '../../src/checkpoint/pipeline.js';
 import { Compiled, type TensorFunction } from '../../src/engine/compile.js';
-import { type ParamSpec, type Params, viewParams } from '../../src/engine/params.js';
+import { countParams, type ParamSpec, type Params, viewParams } from '../../src/engine/params.js';
 import type { Feed } from '../../src/engine/session.js';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor4D, tf } from '../../src/engine/tf.js';
 import { asConstants } from '../../src/pipelines/constants.js';
@@ -88,7 +88,7 @@ function training(
   inputs: Record<string, Feed>,
   loss: LossFunction,
 ): Work {
-  const step = new TrainStep(specs, loss, freshVectors(flat.slice()));
+  const step = new TrainStep(specs, loss, freshVectors(flat));
   let count = 0;
   const run = () => step.run(inputs, ++count, 1e-4, 0.999);
   return {
@@ -164,7 +164,9 @@ async function classicWork(c: Case, dir: string): Promise<Work> {
   const buffers: Record<string, Feed> = Object.fromEntries(
     specs.filter(isBuffer).map(({ name, shape }) => [name, { data: views[name], shape, dtype: 'float32' }]),
   );
-  const start = Float32Array.from(trained.flatMap(({ name }) => [...views[name]]));
+  const start = new Float32Array(countParams(trained));
+  const into = viewParams(trained, start);
+  for (const { name } of trained) into[name].set(views[name]);
   return training(trained, start, { ...inputs, ...buffers }, (params, { x, ...held }) => {
     const { logits } = classicUNet(config, { ...params, ...held }, x as Tensor4D, { training: true });
     return { loss: mse(logits, tf.slice(x as Tensor4D, [0, 0, 0, 0], [c.batch, side, side, 2])) };

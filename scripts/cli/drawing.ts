@@ -3,6 +3,7 @@
 import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import type { Recipe } from '../../src/image/index.js';
 import {
+  checkGuidance,
   checkSeed,
   DiffusionPipeline,
   type GeneratedPicture,
@@ -11,6 +12,7 @@ import {
 import { stepStarts } from '../../src/schedulers/index.js';
 import { requireWhole } from './checks.js';
 import { labelsOf } from './generate.js';
+import { guidanceFacts, guidanceOf } from './guidance.js';
 import { interruptible } from './interrupt.js';
 import { loraFacts, loraFiles } from './lora.js';
 import type { DrawingArgs } from './options.js';
@@ -50,6 +52,7 @@ export function checkDrawingArgs({ engine, ...argv }: DrawingArgs): void {
   requireEngine(engine as Engine);
   requireWhole(argv, ['count', 'steps', 'threads']);
   checkSeed(argv.seed);
+  checkGuidance(guidanceOf(argv));
   outputsOf({ ...argv, grid: false });
 }
 
@@ -60,15 +63,16 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
   const outputs = outputsOf({ ...argv, grid: false });
   const engine = argv.engine as Engine;
   const loras = await loraFiles(argv);
-  const { model, threads } = argv;
-  const pipeline = await DiffusionPipeline.fromPretrained(model, { engine, threads, loras });
+  const { model, threads, guide } = argv;
+  const pipeline = await DiffusionPipeline.fromPretrained(model, { engine, threads, loras, guide });
   try {
     const { count, seed, steps } = argv;
     const label = labelsOf(argv.label, pipeline.labels);
     const defaults = drawing.defaults?.(pipeline);
     const eta = argv.eta ?? defaults?.eta;
     const guidanceScale = argv.guidance ?? defaults?.guidanceScale;
-    const sampling = { steps, scheduler: argv.scheduler, eta, guidanceScale, ...promptOptions(argv) };
+    const texts = promptOptions(argv);
+    const sampling = { steps, scheduler: argv.scheduler, eta, guidanceScale, ...texts, ...guidanceOf(argv) };
     const plan = pipeline.plan({ ...sampling, count, seed, label });
     const scheduler = pipeline.schedulerFor(sampling);
     const common = {
@@ -79,6 +83,7 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
       steps: stepStarts(scheduler).length,
       ...promptFacts(pipeline, argv),
       ...loraFacts(loras),
+      ...guidanceFacts(argv, pipeline),
     };
     await prepareFiles(plan.map((_, i) => outputs.file(i)));
     const images: { path: string; seed: number; label: string | null }[] = [];

@@ -4,6 +4,7 @@ import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
 import { contactSheet, type Recipe, writePng } from '../../src/image/index.js';
 import {
+  checkGuidance,
   checkSeed,
   DiffusionPipeline,
   type GeneratedPicture,
@@ -14,6 +15,7 @@ import { stepStarts } from '../../src/schedulers/index.js';
 import type { GenerateArgs } from '../generate.js';
 import { Animation, checkAnimationFile } from './animation.js';
 import { requireWhole } from './checks.js';
+import { guidanceFacts, guidanceOf } from './guidance.js';
 import { interruptible } from './interrupt.js';
 import { loraFacts, loraFiles } from './lora.js';
 import { type Outputs, outputsOf, prepareFiles } from './outputs.js';
@@ -34,16 +36,21 @@ function check(argv: GenerateArgs): void {
     );
   }
   checkSeed(argv.seed);
+  checkGuidance(guidanceOf(argv));
   if (argv.animate !== undefined) checkAnimationFile(argv.animate);
 }
 
 /**
- * Labels as they are given on the command line: several with commas between.
+ * Labels as they are given on the command line: several with commas between, or each with an option of its own.
  * @param known the model's labels; one that has a comma itself is taken as it is
  */
-export function labelsOf(text: string | undefined, known: readonly string[] = []): string[] | undefined {
-  if (text !== undefined && known.includes(text)) return [text];
-  return text?.split(',').map((label) => label.trim());
+export function labelsOf(
+  texts: readonly string[] | undefined,
+  known: readonly string[] = [],
+): string[] | undefined {
+  return texts?.flatMap((text) =>
+    known.includes(text) ? [text] : text.split(',').map((label) => label.trim()),
+  );
 }
 
 /** Writes pictures as they come, and at the end what is made of all of them. */
@@ -107,8 +114,8 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
   const engine = argv.engine as Engine;
   const started = performance.now();
   const loras = await loraFiles(argv);
-  const { model, threads } = argv;
-  const pipeline = await DiffusionPipeline.fromPretrained(model, { engine, threads, loras });
+  const { model, threads, guide } = argv;
+  const pipeline = await DiffusionPipeline.fromPretrained(model, { engine, threads, loras, guide });
   try {
     const options: GenerateOptions = {
       count: argv.count,
@@ -120,6 +127,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       guidanceScale: argv.guidance,
       size: pictureSize(argv, pipeline),
       ...promptOptions(argv),
+      ...guidanceOf(argv),
     };
     pipeline.requireWhole();
     const plan = pipeline.plan(options);
@@ -132,6 +140,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       steps: stepStarts(scheduler).length,
       ...promptFacts(pipeline, argv),
       ...loraFacts(loras),
+      ...guidanceFacts(argv, pipeline),
     };
     await prepareFiles([
       ...plan.map((_, i) => outputs.file(i)),

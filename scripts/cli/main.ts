@@ -29,7 +29,7 @@ export async function main(
     .alias({ help: 'h', version: 'v' })
     .strict()
     .demandCommand(1, 'no command given')
-    .middleware((parsed) => keepLast(parsed, optionsOf(parser).array), true)
+    .middleware((parsed) => keepLast(argv, parsed, optionsOf(parser)), true)
     .check((parsed) => {
       checkValues(argv, parsed, optionsOf(parser));
       return true;

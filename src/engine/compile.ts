@@ -11,7 +11,9 @@ import { requireMemory } from './memory.js';
 import { type EncodedModel, encodeModel } from './onnx.js';
 import { loweringFor, nodesForCpu, type Provider } from './providers.js';
 import { type Precision, quantizeConvolutions } from './quantize.js';
+import { recomputed } from './recompute.js';
 import { identityModel, Residents } from './residents.js';
+import { inOrder } from './schedule.js';
 import { type Feed, Session } from './session.js';
 import { simplify } from './simplify.js';
 import { type Tensor, tf } from './tf.js';
@@ -124,12 +126,11 @@ export class Compiled {
     onBuild?.(name);
     await backendsSettled();
     const start = performance.now();
-    const traced32 = graphOf(this.fn, inputs, this.options);
-    const graph = this.options.precision === 'int8' ? quantizeConvolutions(traced32) : traced32;
+    const graph = this.prepared(graphOf(this.fn, inputs, this.options));
     requireMemory(graph, name);
     const traced = performance.now();
-    const onnx = lower(graph, loweringFor(providerOf(this.engine)));
-    const model = encodeModel(onnx);
+    const onnx = lower(graph, { ...loweringFor(providerOf(this.engine)), unshaped: this.asWritten });
+    const model = this.asWritten ? encodeModel(inOrder(onnx), { shapes: false }) : encodeModel(onnx);
     const lowered = performance.now();
     const session = await this.open(model, this.options.resident ?? [], nodesForCpu(onnx));
     if (debug('time')) {
@@ -141,6 +142,16 @@ export class Compiled {
     return session;
   }
 
+  private prepared(graph: Graph): Graph {
+    if (this.options.precision === 'int8') return quantizeConvolutions(graph);
+    return this.asWritten ? recomputed(graph) : graph;
+  }
+
+  /** Whether the graph runs on the CPU as Sumi wrote it: a training step's, which repeats nodes to save memory. */
+  private get asWritten(): boolean {
+    return this.engine === 'onnx' && this.options.constants === undefined;
+  }
+
   private open(model: EncodedModel, names: readonly string[], forCpu?: readonly string[]): Promise<Session> {
     const provider = providerOf(this.engine);
     const { threads, profile } = this.options;
@@ -149,8 +160,7 @@ export class Compiled {
       threads,
       profile,
       forCpu,
-      // A training step's graph comes as it should run: it repeats nodes to save memory.
-      optimize: provider !== 'cpu' || this.options.constants !== undefined,
+      optimize: !this.asWritten,
       resident: { names, kept: this.kept },
     });
   }

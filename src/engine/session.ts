@@ -66,6 +66,7 @@ export class Session {
   private constructor(
     private readonly ort: Ort,
     private readonly inner: InferenceSession,
+    private readonly outputShapes: EncodedModel['outputShapes'],
     private readonly resident?: Resident,
   ) {}
 
@@ -74,8 +75,14 @@ export class Session {
     model: EncodedModel | Uint8Array | string,
     options: SessionOptions = {},
   ): Promise<Session> {
-    const { bytes: file, external = [] } =
-      typeof model === 'object' && 'bytes' in model ? model : { bytes: model };
+    const {
+      bytes: file,
+      external,
+      outputShapes,
+    }: { bytes: Uint8Array | string } & Omit<EncodedModel, 'bytes'> = typeof model === 'object' &&
+    'bytes' in model
+      ? model
+      : { bytes: model, external: [], outputShapes: {} };
     const ort = await loadOrt();
     const provider = options.provider ?? 'cpu';
     const resident = provider === 'webgpu' ? options.resident : undefined;
@@ -95,7 +102,7 @@ export class Session {
     try {
       // The library has one signature for bytes and one for paths.
       const inner = await ort.InferenceSession.create(file as string, settings);
-      return new Session(ort, inner, resident);
+      return new Session(ort, inner, outputShapes, resident);
     } catch (error) {
       throw providerError(provider, error as Error);
     }
@@ -116,7 +123,9 @@ export class Session {
     const fetches: Record<string, OrtTensor | null> = {};
     for (const output of this.inner.outputNames) {
       const name = plainName(output);
-      fetches[output] = into[name] && !names.includes(name) ? this.tensor(into[name]) : null;
+      const target = names.includes(name) ? undefined : into[name];
+      const shape = this.outputShapes[output] ?? target?.shape;
+      fetches[output] = target ? this.tensor({ ...target, shape }) : null;
     }
     const results = await this.inner.run(given, fetches as InferenceSession.FetchesType);
     const arrays: Record<string, TypedArray> = {};

@@ -3,7 +3,8 @@ import { setImmediate } from 'node:timers/promises';
 import type { CompileOptions } from '../engine/compile.js';
 import type { Feed } from '../engine/session.js';
 import { RunError } from '../errors.js';
-import type { Scheduler } from '../schedulers/index.js';
+import { classifierFree } from '../guidance/index.js';
+import type { Churn, Scheduler } from '../schedulers/index.js';
 import { isClassConditional, type UNetNetwork } from '../unet/index.js';
 import { type Forward, NetworkRuns } from './forward.js';
 import type { PromptEncoder } from './text.js';
@@ -12,7 +13,7 @@ import type { PromptEncoder } from './text.js';
 export interface Condition {
   /** Class index; null for a network without classes. */
   readonly label: number | null;
-  /** Class of the unconditional pass of guidance; null: no guidance. */
+  /** Class of the other pass of guidance, that of none or a negative one; null: no guidance. */
   readonly nullLabel: number | null;
   /** Weight of guidance (Ho & Salimans 2022): 1 is the plain conditional prediction. */
   readonly guidanceScale: number;
@@ -57,6 +58,20 @@ export class Denoiser {
     timestep: number,
     condition: Condition,
   ): Promise<Float32Array> {
+    const { conditional, other } = await this.pair(sample, size, timestep, condition);
+    return other ? classifierFree(conditional, other, condition.guidanceScale) : conditional;
+  }
+
+  /**
+   * The two predictions that guidance makes one of: with the label or prompt, and without or with the negative one. The
+   * other is null where there is no guidance. Parameters as of `predict`.
+   */
+  async pair(
+    sample: Float32Array,
+    size: readonly [number, number],
+    timestep: number,
+    condition: Condition,
+  ): Promise<{ conditional: Float32Array; other: Float32Array | null }> {
     const { label, nullLabel, guidanceScale, prompt = '', negativePrompt = '' } = condition;
     const { config } = this.network;
     const classes = isClassConditional(config);
@@ -84,11 +99,9 @@ export class Denoiser {
       inputs.context = { data, shape: [rows, ...this.prompts.shape], dtype: 'float32' };
     }
     const output = await this.forward.run(inputs);
-    if (!guided) return output;
+    if (!guided) return { conditional: output, other: null };
     const n = output.length / 2;
-    const mixed = new Float32Array(n);
-    for (let i = 0; i < n; i++) mixed[i] = output[n + i] + guidanceScale * (output[i] - output[n + i]);
-    return mixed;
+    return { conditional: output.subarray(0, n), other: output.subarray(n) };
   }
 
   dispose(): Promise<void> {
@@ -137,6 +150,7 @@ export interface DenoiseOptions {
   readonly size: readonly [number, number];
   readonly condition: Condition;
   readonly eta?: number;
+  readonly churn?: Churn;
   /** Standard normal noise for a step that wants it, by the step's index. */
   readonly noise: (index: number) => Float32Array;
   readonly signal?: AbortSignal;
@@ -150,7 +164,7 @@ export interface DenoiseOptions {
  * @throws the signal's reason when it aborts, between steps
  */
 export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
-  const { denoiser, scheduler, start = 0, size, condition, eta, noise, signal, onStep } = options;
+  const { denoiser, scheduler, start = 0, size, condition, eta, churn, noise, signal, onStep } = options;
   let { sample } = options;
   for (const [index, timestep] of scheduler.timesteps.entries()) {
     if (index < start) continue;
@@ -159,7 +173,7 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
     signal?.throwIfAborted();
     const input = scheduler.scaleModelInput(sample, timestep);
     const output = await denoiser.predict(input, size, timestep, condition);
-    const stepped = scheduler.step(output, timestep, sample, { eta, noise: () => noise(index) });
+    const stepped = scheduler.step(output, timestep, sample, { eta, churn, noise: () => noise(index) });
     sample = stepped.prevSample;
     requireFinite(sample);
     await onStep?.({ index, timestep, sample, predOriginalSample: stepped.predOriginalSample });

@@ -1,19 +1,27 @@
 /** `DiffusionPipeline`: a checkpoint that draws. */
 import type { Engine } from '../engine/engines.js';
 import { requireEngine } from '../engine/engines.js';
-import { sizeOf } from '../engine/graph.js';
 import type { Precision } from '../engine/quantize.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
 import type { LoraFile } from '../lora/index.js';
-import { Random } from '../random.js';
-import type { Sampler, Scheduler } from '../schedulers/index.js';
+import { type Churn, requireChurn, type Sampler, type Scheduler } from '../schedulers/index.js';
+import { checkSeed, conditionOf, labelIndex, type ToldOptions } from './conditions.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
+import { loadGuide } from './guide-model.js';
+import {
+  checkGuidance,
+  type Denoisers,
+  denoiserFor,
+  type GuidanceOptions,
+  requireGuidance,
+} from './guided.js';
 import { Codec, type LoadedModel, loadModel } from './model.js';
+import { checkRng, noiseOf, type Rng } from './noise.js';
 import { SchedulerChoice } from './scheduler-choice.js';
 import { type GenerationEvent, generationEvents } from './steps.js';
 import { PromptEncoder } from './text.js';
-import { checkSpeed, chunks, defaultBatch, oneAtATime, type SpeedOptions, together } from './together.js';
+import { checkSpeed, chunks, oneAtATime, type SpeedOptions, together } from './together.js';
 
 export interface PipelineOptions {
   /** Default 'onnx'. */
@@ -23,6 +31,11 @@ export interface PipelineOptions {
   readonly precision?: Precision;
   /** LoRA files whose changes are added to the weights, each with a weight of its own (default 1). */
   readonly loras?: readonly (string | LoraFile)[];
+  /**
+   * A weaker model by name or folder, that guidance leads away from (autoguidance, Karras et al. 2024): an earlier or
+   * smaller one of the same training. Default none: from what the model itself predicts without label or text.
+   */
+  readonly guide?: string;
 }
 
 /** What a model that draws from texts is to draw. */
@@ -33,15 +46,21 @@ export interface PromptOptions {
   readonly negativePrompt?: string;
 }
 
-export interface SamplingOptions extends PromptOptions, SpeedOptions {
+export interface SamplingOptions extends PromptOptions, GuidanceOptions, SpeedOptions {
   /** Denoising steps; default the model's own. */
   readonly steps?: number;
   /** Short or class name of another scheduler with the model's noise schedule. */
   readonly scheduler?: string;
   /** DDIM's noise, 0 to 1. */
   readonly eta?: number;
+  /** Noise that Euler's steps add before they go down. Default none. */
+  readonly churn?: Churn;
   /** Weight of classifier-free guidance; 1: none. Default the model's own. */
   readonly guidanceScale?: number;
+  /** A label, by name or index, that guidance leads away from. Default none: from what has no label. */
+  readonly negativeLabel?: string | number;
+  /** Which generator draws the noise; 'torch' makes diffusers' pictures again. Default 'sumi'. */
+  readonly rng?: Rng;
 }
 
 export interface GenerateOptions extends SamplingOptions {
@@ -61,6 +80,9 @@ export interface GenerateOptions extends SamplingOptions {
   /** Told of each picture when it is done, so that a stopped run keeps what it has. */
   readonly onPicture?: (picture: GeneratedPicture) => void | Promise<void>;
 }
+
+/** What decides which pictures there are to be. */
+export type PlanOptions = Omit<GenerateOptions, 'signal' | 'onStep' | 'onPicture'>;
 
 export interface StepProgress {
   /** Which picture, from 0. */
@@ -86,28 +108,24 @@ export interface PlannedPicture {
   readonly condition: Condition;
 }
 
-/** The largest seed: seeds are safe integers, and so are seed + i. */
-const MAX_SEED = 2 ** 52;
-
 /** A checkpoint, opened for drawing. Call `dispose` when done: it holds native sessions. */
 export class DiffusionPipeline {
   readonly denoiser: Denoiser;
   readonly codec: Codec;
   private readonly prompts: PromptEncoder | null;
+  private readonly guide: Denoiser | null;
   private readonly choice: SchedulerChoice;
 
   private constructor(
     readonly model: LoadedModel,
     options: PipelineOptions,
+    guide: LoadedModel | null,
   ) {
     const compile = { engine: options.engine, threads: options.threads };
     this.prompts = model.text && new PromptEncoder(model.text, compile);
-    this.denoiser = new Denoiser(
-      model.network,
-      model.unetParams,
-      { ...compile, precision: options.precision },
-      this.prompts,
-    );
+    const network = { ...compile, precision: options.precision };
+    this.denoiser = new Denoiser(model.network, model.unetParams, network, this.prompts);
+    this.guide = guide && new Denoiser(guide.network, guide.unetParams, network, this.prompts);
     this.codec = new Codec(model, compile);
     this.choice = new SchedulerChoice(model);
   }
@@ -119,7 +137,9 @@ export class DiffusionPipeline {
   static async fromPretrained(nameOrDir: string, options: PipelineOptions = {}): Promise<DiffusionPipeline> {
     if (options.engine) requireEngine(options.engine);
     const loras = options.loras?.map((lora) => (typeof lora === 'string' ? { path: lora } : lora));
-    return new DiffusionPipeline(await loadModel(nameOrDir, { ...options, loras }), options);
+    const model = await loadModel(nameOrDir, { ...options, loras });
+    const guide = options.guide === undefined ? null : await loadGuide(options.guide, model);
+    return new DiffusionPipeline(model, options, guide);
   }
 
   get labels(): readonly string[] {
@@ -149,76 +169,36 @@ export class DiffusionPipeline {
 
   /**
    * A fresh scheduler for some options, with its timesteps set.
-   * @throws InputError for an unknown name, steps or eta out of range, or timesteps that the network does not know
+   * @throws InputError for an unknown name, steps, eta or churn out of range, or timesteps that the network does not know
    */
-  schedulerFor({ scheduler, steps, eta = 0 }: SamplingOptions): Scheduler {
+  schedulerFor({ scheduler, steps, eta = 0, churn }: SamplingOptions): Scheduler {
     if (!(eta >= 0 && eta <= 1))
       throw new InputError(`eta of ${eta} is not possible — --eta — give a number from 0 to 1`);
     const made = this.choice.make(scheduler);
+    if (churn) requireChurn(made, churn);
     // A schedule trained with few timesteps has no more of them to visit.
     made.setTimesteps(steps ?? Math.min(this.model.defaults.steps, made.config.num_train_timesteps));
     this.model.network.checkTimesteps(made.timesteps, '--scheduler');
     return made;
   }
 
-  /** Index of a label given by name or index. @throws InputError naming the labels there are */
-  labelIndex(label: string | number): number {
-    const { labels, unet } = this.model;
-    if (labels.length === 0)
-      throw new InputError(`the model has no labels — --label ${label} — leave it out`);
-    const byName = labels.indexOf(String(label));
-    if (byName >= 0) return byName;
-    const index = Number(label);
-    if (
-      Number.isInteger(index) &&
-      index >= 0 &&
-      index < (unet.num_class_embeds ?? 0) &&
-      String(label).trim() !== ''
-    ) {
-      return index;
-    }
-    throw new InputError(`the label ${label} is unknown — --label — use one of ${labels.join(', ')}`);
+  /**
+   * Index of a label given by name or index.
+   * @param option that gave it, for messages
+   * @throws InputError naming the labels there are
+   */
+  labelIndex(label: string | number, option = '--label'): number {
+    return labelIndex(this.model, label, option);
   }
 
-  /** What the network is told for a picture of this seed. */
+  /** What the network is told for a picture of this seed. @throws InputError for what the model cannot serve */
   condition(
     seed: number,
     label: string | number | undefined,
     guidanceScale?: number,
-    { prompt, negativePrompt }: PromptOptions = {},
+    told: ToldOptions = {},
   ): Condition & { name: string | null } {
-    const { labels, nullLabel, unet, defaults, text } = this.model;
-    const guidable = text !== null || nullLabel !== null;
-    const scale = guidanceScale ?? (guidable ? defaults.guidanceScale : 1);
-    if (!Number.isFinite(scale) || scale < 0) {
-      throw new InputError(
-        `guidance of ${scale} is not possible — --guidance — give a number from 0; 1 is none`,
-      );
-    }
-    if (text) {
-      if (label !== undefined)
-        throw new InputError(`the model draws from texts, not labels — --label ${label} — use --prompt`);
-      if (prompt === undefined)
-        throw new InputError('no text to draw from — --prompt — say what the picture shows');
-      const told = { prompt, negativePrompt: negativePrompt ?? '' };
-      return { label: null, nullLabel: null, guidanceScale: scale, ...told, name: null };
-    }
-    if (prompt !== undefined || negativePrompt !== undefined) {
-      const option = prompt === undefined ? '--negative' : '--prompt';
-      const remedy = labels.length > 0 ? `use --label: ${labels.join(', ')}` : 'leave it out';
-      throw new InputError(`the model does not draw from texts — ${option} — ${remedy}`);
-    }
-    if (scale !== 1 && nullLabel === null) {
-      throw new InputError(
-        'the model was not trained for guidance — --guidance — leave it out, or train with labels and label_dropout',
-      );
-    }
-    if (unet.num_class_embeds === null) {
-      if (label !== undefined) this.labelIndex(label);
-      return { label: null, nullLabel: null, guidanceScale: 1, name: null };
-    }
-    const index = label === undefined ? new Random(seed, 'label').int(labels.length) : this.labelIndex(label);
-    return { label: index, nullLabel, guidanceScale: scale, name: labels[index] ?? String(index) };
+    return conditionOf(this.model, this.guide !== null, seed, label, { ...told, guidanceScale });
   }
 
   /** Height and width of the sample for pictures of a size. @throws InputError when the network cannot have it */
@@ -244,17 +224,20 @@ export class DiffusionPipeline {
    * What `generate` would draw with these options, one entry a picture: nothing is computed yet.
    * @throws InputError for options that the model cannot serve
    */
-  plan(options: GenerateOptions = {}): PlannedPicture[] {
+  plan(options: PlanOptions = {}): PlannedPicture[] {
     const { count = 1, seed = 0, label } = options;
     if (!Number.isInteger(count) || count < 1)
       throw new InputError(`${count} pictures are not possible — --count — give a whole number from 1`);
     checkSeed(seed);
+    if (options.rng !== undefined) checkRng(options.rng);
+    checkGuidance(options);
     const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
     checkSpeed(options, this.model.network, this.sampleSize(options.size));
     this.schedulerFor(options);
     return Array.from({ length: count }, (_, i) => {
       const given = labels.length > 0 ? labels[i % labels.length] : undefined;
       const { name, ...condition } = this.condition(seed + i, given, options.guidanceScale, options);
+      requireGuidance(options, this.guide !== null, condition.guidanceScale);
       return { seed: seed + i, label: name, condition };
     });
   }
@@ -267,14 +250,24 @@ export class DiffusionPipeline {
     );
   }
 
-  /** How many pictures go through the network at once. */
-  batchSize({ batchSize }: SpeedOptions, size: readonly [number, number]): number {
-    return batchSize ?? defaultBatch(size);
+  /**
+   * Draws pictures side by side.
+   * @param draw makes what is drawn of one of them, with the denoisers that stand for the pipeline's
+   */
+  together<T>(
+    pictures: readonly PlannedPicture[],
+    options: SpeedOptions,
+    draw: (picture: PlannedPicture, denoisers: Denoisers, i: number) => Promise<T>,
+  ): Promise<T[]> {
+    const denoisers = this.guide ? [this.denoiser, this.guide] : [this.denoiser];
+    return together(denoisers, pictures.length, options, ([own, guide = null], i) =>
+      draw(pictures[i], { own, guide }, i),
+    );
   }
 
   /**
-   * Draws pictures. Picture i of seed s is the picture of seed s + i: to the byte for one `batchSize`, and but for
-   * rounding whatever it and the count.
+   * Draws pictures, one after another unless `batchSize` says otherwise. Picture i of seed s is the picture of seed s + i,
+   * whatever the count; in batches, but for rounding.
    * @throws InputError for options that the model cannot serve
    * @throws RunError when the network's numbers stop being numbers
    * @throws the signal's reason when it aborts; pictures done before were given to `onPicture`
@@ -283,11 +276,11 @@ export class DiffusionPipeline {
     this.requireWhole();
     const size = this.sampleSize(options.size);
     const pictures: GeneratedPicture[] = [];
-    for (const batch of chunks(this.plan(options), this.batchSize(options, size))) {
+    for (const batch of chunks(this.plan(options), options.batchSize)) {
       const first = pictures.length;
       const inTurn = oneAtATime();
-      const samples = await together([this.denoiser], batch.length, options, ([denoiser], k) =>
-        this.sample(denoiser, batch[k], size, options, (progress) =>
+      const samples = await this.together(batch, options, (picture, denoisers, k) =>
+        this.sample(picture, denoisers, size, options, (progress) =>
           inTurn(() => options.onStep?.({ picture: first + k, ...progress })),
         ),
       );
@@ -302,28 +295,27 @@ export class DiffusionPipeline {
 
   /** Denoises a picture: [height, width, channels]. */
   private async sample(
-    denoiser: Denoiser,
     { seed, condition }: PlannedPicture,
+    denoisers: Denoisers,
     size: readonly [number, number],
     options: GenerateOptions,
     onStep: (progress: Omit<StepProgress, 'picture'>) => void | Promise<void>,
   ): Promise<Float32Array> {
-    const { eta, signal } = options;
+    const { eta, churn, rng, signal } = options;
     const scheduler = this.schedulerFor(options);
     const steps = scheduler.timesteps.length;
-    // Each draw has a stream of its own: no draw depends on how many were made before.
-    const random = new Random(seed);
-    const length = sizeOf([...size, this.model.unet.out_channels]);
-    const start = random.fork('latents').normal(length);
-    for (let k = 0; k < length; k++) start[k] *= scheduler.initNoiseSigma;
+    const draw = noiseOf(rng, seed, [...size, this.model.unet.out_channels]);
+    const start = draw('latents');
+    for (let k = 0; k < start.length; k++) start[k] *= scheduler.initNoiseSigma;
     return denoise({
-      denoiser,
+      denoiser: denoiserFor(denoisers, scheduler, options),
       scheduler,
       sample: start,
       size,
       condition,
       eta,
-      noise: (index) => random.fork('variance', index).normal(length),
+      churn,
+      noise: (index) => draw('variance', index),
       signal,
       onStep: ({ index, timestep, predOriginalSample }) => {
         const preview = () => this.decode(predOriginalSample, size);
@@ -333,24 +325,19 @@ export class DiffusionPipeline {
   }
 
   /**
-   * `generate` as a loop, by default of one picture after another: each call of the model and each picture, as it is done; nothing is computed while the loop's
+   * `generate` as a loop: each call of the model and each picture, as it is done; nothing is computed while the loop's
    * body runs, and leaving the loop stops the drawing.
    * @throws what `generate` throws, from the loop
    */
   steps(options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void, undefined> {
-    return generationEvents((hooks) => this.generate({ batchSize: 1, ...options, ...hooks }), options);
+    return generationEvents((hooks) => this.generate({ ...options, ...hooks }), options);
   }
 
   /** Frees the native sessions. */
   async dispose(): Promise<void> {
     await this.denoiser.dispose();
+    await this.guide?.dispose();
     await this.codec.dispose();
     await this.prompts?.dispose();
   }
-}
-
-/** @throws InputError when a seed is no whole number from 0 to 2^52 */
-export function checkSeed(seed: number): void {
-  if (Number.isInteger(seed) && seed >= 0 && seed <= MAX_SEED) return;
-  throw new InputError(`seed ${seed} is not possible — --seed — give a whole number from 0 to ${MAX_SEED}`);
 }

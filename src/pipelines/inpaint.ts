@@ -5,8 +5,7 @@
 import { InputError } from '../errors.js';
 import type { AlphaPicture } from '../image/alpha.js';
 import { toFloat } from '../image/index.js';
-import { Random } from '../random.js';
-import { type Denoiser, denoise } from './denoise.js';
+import { denoise } from './denoise.js';
 import type {
   DiffusionPipeline,
   GeneratedPicture,
@@ -14,11 +13,13 @@ import type {
   SamplingOptions,
 } from './diffusion-pipeline.js';
 import { keptChannels } from './fill-in.js';
+import { type Denoisers, denoiserFor } from './guided.js';
+import { noiseOf } from './noise.js';
 import { paint } from './paint.js';
 import { cutMask, feather, type PaintMask, sampleMask } from './paint-mask.js';
 import { cutPicture, INPAINT_AREAS, type InpaintArea, paste, type Region, regionOf } from './region.js';
 import { type Move, plainSchedule, repaintSchedule, requireResampling } from './repaint.js';
-import { chunks, together } from './together.js';
+import { chunks } from './together.js';
 
 export const INPAINT_METHODS = ['replace', 'repaint'] as const;
 /** `replace` visits every step once; `repaint` (Lugmayr et al. 2022) goes back up and down again for a better fit. */
@@ -122,9 +123,9 @@ export async function inpaint(
   const size = pipeline.sampleSize();
   const results: InpaintedPicture[] = [];
   let moved = 0;
-  for (const batch of chunks(plan, pipeline.batchSize(settings, size))) {
-    const samples = await together([pipeline.denoiser], batch.length, settings, ([denoiser], k) =>
-      draw(denoiser, batch[k], (total) => settings.onStep?.(++moved, plan.length * total)),
+  for (const batch of chunks(plan, settings.batchSize)) {
+    const samples = await pipeline.together(batch, settings, (picture, denoisers) =>
+      draw(picture, denoisers, (total) => settings.onStep?.(++moved, plan.length * total)),
     );
     for (const [k, { seed, label }] of batch.entries()) {
       const drawn = await pipeline.codec.decode(samples[k], size);
@@ -139,8 +140,8 @@ export async function inpaint(
 
 /** Draws one sample: [h, w, C]. */
 type Draw = (
-  denoiser: Denoiser,
   picture: PlannedPicture,
+  denoisers: Denoisers,
   /** Told after each of `total` moves. */
   onMove: (total: number) => void,
 ) => Promise<Float32Array>;
@@ -154,24 +155,23 @@ async function byTraining(
   side: number,
 ): Promise<Draw> {
   const { codec, model } = pipeline;
-  const { eta, signal } = settings;
+  const { eta, churn, rng, signal } = settings;
   const size = pipeline.sampleSize();
-  const channels = await keptChannels(codec, picture, seen, side);
-  const length = size[0] * size[1] * model.unet.out_channels;
-  return (denoiser, { condition, seed }, onMove) => {
+  const channels = await keptChannels(codec, picture, seen, side, rng === 'torch');
+  return ({ condition, seed }, denoisers, onMove) => {
     const scheduler = pipeline.schedulerFor(settings);
-    const random = new Random(seed);
+    const draw = noiseOf(rng, seed, [...size, model.unet.out_channels]);
+    // In diffusers' order: the start, then what is kept.
+    const sample = draw('latents').map((x) => x * scheduler.initNoiseSigma);
     return denoise({
-      denoiser,
+      denoiser: denoiserFor(denoisers, scheduler, settings),
       scheduler,
-      sample: random
-        .fork('latents')
-        .normal(length)
-        .map((x) => x * scheduler.initNoiseSigma),
+      sample,
       size,
-      condition: { ...condition, channels },
+      condition: { ...condition, channels: channels(draw) },
       eta,
-      noise: (index) => random.fork('variance', index).normal(length),
+      churn,
+      noise: (index) => draw('variance', index),
       signal,
       onStep: () => onMove(scheduler.timesteps.length),
     });
@@ -188,25 +188,29 @@ async function byReplacing(
   unscaled: boolean,
 ): Promise<Draw> {
   const { codec } = pipeline;
-  const { eta, signal } = settings;
+  const { eta, churn, rng, signal } = settings;
   const size = pipeline.sampleSize();
   const known = await codec.encode(picture, [side, side]);
   const channels = known.length / (side / codec.reduction) ** 2;
   const grow = codec.reduction === 1 && unscaled ? 0 : 1;
   const painted = sampleMask(seen, side, codec.reduction, channels, grow);
   const moves = movesOf(settings, pipeline, painted);
-  return (denoiser, { condition, seed }, onMove) =>
-    paint({
+  return ({ condition, seed }, denoisers, onMove) => {
+    const scheduler = pipeline.schedulerFor(settings);
+    const denoiser = denoiserFor(denoisers, scheduler, settings);
+    return paint({
       predict: (input, timestep) => denoiser.predict(input, size, timestep, condition),
-      scheduler: pipeline.schedulerFor(settings),
+      scheduler,
       known,
       painted,
       moves,
-      random: new Random(seed),
+      noise: noiseOf(rng, seed, [...size, channels]),
       eta,
+      churn,
       signal,
       onMove: () => onMove(moves.length),
     });
+  };
 }
 
 /** Defaults filled in; method and eta stay open where a network has its own way. */
@@ -223,11 +227,8 @@ function withDefaults(pipeline: DiffusionPipeline, options: InpaintOptions): Set
 }
 
 function planOf(pipeline: DiffusionPipeline, settings: Settings): PlannedPicture[] {
-  const { count, seed, label, steps, scheduler, eta, guidanceScale, prompt, negativePrompt } = settings;
-  const { batchSize, cacheInterval, cacheBranchId } = settings;
-  const speed = { batchSize, cacheInterval, cacheBranchId };
-  const sampling = { steps, scheduler, eta, guidanceScale, prompt, negativePrompt, ...speed };
-  const plan = pipeline.plan({ count, seed, label, ...sampling });
+  const plan = pipeline.plan(settings);
+  const { label } = settings;
   const { nullLabel } = pipeline.model;
   // A label drawn by lot, as `generate` does it, would hardly be that of the picture.
   if (label !== undefined || nullLabel === null) return plan;

@@ -1,5 +1,5 @@
 /** Pictures that are drawn side by side, one call of the network for all, and how fast they may be drawn. */
-import { sizeOf, type TypedArray } from '../engine/graph.js';
+import type { TypedArray } from '../engine/graph.js';
 import type { Feed } from '../engine/session.js';
 import { InputError } from '../errors.js';
 import type { UNetNetwork } from '../unet/index.js';
@@ -9,8 +9,7 @@ import { countRows, FeatureCache, type Forward, type Rows } from './forward.js';
 /** What makes drawing faster, and what it costs. */
 export interface SpeedOptions {
   /**
-   * Pictures that go through the network at once. A picture differs between batch sizes by rounding alone. Default by
-   * the size of the sample: `defaultBatch`.
+   * Pictures that go through the network at once. A picture differs between batch sizes by rounding alone. Default 1.
    */
   readonly batchSize?: number;
   /**
@@ -24,13 +23,6 @@ export interface SpeedOptions {
 
 /** Default of `cacheBranchId`. */
 export const CACHE_BRANCH = 0;
-
-/** Numbers of a sample's plane that are worth going through the network at once, and the most pictures at once. */
-const [PLANE, MOST] = [4096, 8];
-
-/** How many pictures at once are worth their memory: 8 of 16×16 latents, 4 of 32×32, 1 of 64×64 and larger. */
-export const defaultBatch = (size: readonly [number, number]): number =>
-  Math.min(MOST, Math.max(1, Math.floor(PLANE / sizeOf(size))));
 
 /** @throws InputError for numbers out of range, or a network that cannot be cut there */
 export function checkSpeed(
@@ -160,8 +152,8 @@ export async function together<T>(
   });
 }
 
-/** Consecutive parts of `length`, the last one shorter where they do not come out even. */
-export function chunks<T>(all: readonly T[], length: number): T[][] {
+/** Consecutive parts of `length`, 1 by default, the last one shorter where they do not come out even. */
+export function chunks<T>(all: readonly T[], length = 1): T[][] {
   return Array.from({ length: Math.ceil(all.length / length) }, (_, i) =>
     all.slice(i * length, (i + 1) * length),
   );

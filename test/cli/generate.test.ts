@@ -230,8 +230,8 @@ describe('options', () => {
 
   it('splits labels at commas, except in a label that has one', () => {
     expect(labelsOf(undefined)).toBeUndefined();
-    expect(labelsOf('a, b', ['a', 'b'])).toEqual(['a', 'b']);
-    expect(labelsOf('a, b', ['a, b'])).toEqual(['a, b']);
+    expect(labelsOf(['a, b'], ['a', 'b'])).toEqual(['a', 'b']);
+    expect(labelsOf(['a, b'], ['a, b'])).toEqual(['a, b']);
   });
 
   it('animates at most 41 frames, the first and the last step among them', () => {

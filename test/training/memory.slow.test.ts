@@ -1,4 +1,5 @@
 /** A long training holds its memory: 1,200 steps of a small network. */
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,4 +44,14 @@ it('does not grow over 1,200 steps', async () => {
   const [settled, last] = [seen[2], seen[11]];
   expect(last.tensors).toBe(settled.tensors);
   expect(last.mib - settled.mib).toBeLessThan(100);
+});
+
+it('takes little more memory than the values of a step need at least', () => {
+  const script = new URL('./step-memory.ts', import.meta.url).pathname;
+  const { grown, needed } = JSON.parse(
+    execFileSync(process.execPath, ['--import', 'tsx', script], { encoding: 'utf8' }),
+  );
+  if (process.env.SUMI_SHOW_ERRORS) console.log({ grown, needed });
+  expect(grown / needed).toBeLessThan(1.8);
+  expect(grown / needed).toBeGreaterThan(0.5);
 });
