@@ -135,7 +135,12 @@ export class DiffusionPipeline {
    * @throws InputError when there is no such model, it or a LoRA file does not fit, or the engine cannot run here
    */
   static async fromPretrained(nameOrDir: string, options: PipelineOptions = {}): Promise<DiffusionPipeline> {
-    if (options.engine) requireEngine(options.engine);
+    const { engine = 'onnx', precision = 'fp32' } = options;
+    requireEngine(engine);
+    if (precision !== 'fp32' && engine !== 'onnx')
+      throw new InputError(
+        `${precision} is not possible with the engine ${engine} — --precision — leave it out, or use --engine onnx`,
+      );
     const loras = options.loras?.map((lora) => (typeof lora === 'string' ? { path: lora } : lora));
     const model = await loadModel(nameOrDir, { ...options, loras });
     const guide = options.guide === undefined ? null : await loadGuide(options.guide, model);
