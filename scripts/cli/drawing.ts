@@ -20,6 +20,7 @@ import { outputsOf, prepareFiles } from './outputs.js';
 import { type Progress, startProgress } from './progress.js';
 import { promptFacts, promptOptions } from './prompt.js';
 import { note, print, printJson } from './report.js';
+import { precisionOf, speedFacts, speedOf } from './speed.js';
 import { version } from './version.js';
 
 /** What both pipelines take. */
@@ -50,7 +51,7 @@ export interface Drawing<Picture extends GeneratedPicture> {
 /** @throws InputError for numbers that no command can work with */
 export function checkDrawingArgs({ engine, ...argv }: DrawingArgs): void {
   requireEngine(engine as Engine);
-  requireWhole(argv, ['count', 'steps', 'threads']);
+  requireWhole(argv, ['count', 'steps', 'threads', 'batch', 'fast']);
   checkSeed(argv.seed);
   checkGuidance(guidanceOf(argv));
   outputsOf({ ...argv, grid: false });
@@ -64,7 +65,13 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
   const engine = argv.engine as Engine;
   const loras = await loraFiles(argv);
   const { model, threads, guide } = argv;
-  const pipeline = await DiffusionPipeline.fromPretrained(model, { engine, threads, loras, guide });
+  const pipeline = await DiffusionPipeline.fromPretrained(model, {
+    engine,
+    threads,
+    loras,
+    guide,
+    ...precisionOf(argv),
+  });
   try {
     const { count, seed, steps } = argv;
     const label = labelsOf(argv.label, pipeline.labels);
@@ -72,7 +79,15 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
     const eta = argv.eta ?? defaults?.eta;
     const guidanceScale = argv.guidance ?? defaults?.guidanceScale;
     const texts = promptOptions(argv);
-    const sampling = { steps, scheduler: argv.scheduler, eta, guidanceScale, ...texts, ...guidanceOf(argv) };
+    const sampling = {
+      steps,
+      scheduler: argv.scheduler,
+      eta,
+      guidanceScale,
+      ...texts,
+      ...guidanceOf(argv),
+      ...speedOf(argv),
+    };
     const plan = pipeline.plan({ ...sampling, count, seed, label });
     const scheduler = pipeline.schedulerFor(sampling);
     const common = {
@@ -84,6 +99,7 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
       ...promptFacts(pipeline, argv),
       ...loraFacts(loras),
       ...guidanceFacts(argv, pipeline),
+      ...speedFacts(argv),
     };
     await prepareFiles(plan.map((_, i) => outputs.file(i)));
     const images: { path: string; seed: number; label: string | null }[] = [];

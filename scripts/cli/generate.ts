@@ -22,6 +22,7 @@ import { type Outputs, outputsOf, prepareFiles } from './outputs.js';
 import { startProgress } from './progress.js';
 import { promptFacts, promptOptions } from './prompt.js';
 import { note, print, printJson } from './report.js';
+import { precisionOf, speedFacts, speedOf } from './speed.js';
 import { version } from './version.js';
 
 export { outputsOf };
@@ -29,7 +30,7 @@ export { outputsOf };
 /** What can be told to be wrong before the model is read. */
 function check(argv: GenerateArgs): void {
   requireEngine(argv.engine as Engine);
-  requireWhole(argv, ['count', 'steps', 'size', 'height', 'width', 'threads', 'batch']);
+  requireWhole(argv, ['count', 'steps', 'size', 'height', 'width', 'threads', 'batch', 'fast']);
   if (argv.size !== undefined && (argv.height !== undefined || argv.width !== undefined)) {
     throw new InputError(
       'a size beside a height or a width — --size — give one side of a square, or the two',
@@ -115,7 +116,13 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
   const started = performance.now();
   const loras = await loraFiles(argv);
   const { model, threads, guide } = argv;
-  const pipeline = await DiffusionPipeline.fromPretrained(model, { engine, threads, loras, guide });
+  const pipeline = await DiffusionPipeline.fromPretrained(model, {
+    engine,
+    threads,
+    loras,
+    guide,
+    ...precisionOf(argv),
+  });
   try {
     const options: GenerateOptions = {
       count: argv.count,
@@ -128,6 +135,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       size: pictureSize(argv, pipeline),
       ...promptOptions(argv),
       ...guidanceOf(argv),
+      ...speedOf(argv),
     };
     pipeline.requireWhole();
     const plan = pipeline.plan(options);
@@ -141,6 +149,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       ...promptFacts(pipeline, argv),
       ...loraFacts(loras),
       ...guidanceFacts(argv, pipeline),
+      ...speedFacts(argv),
     };
     await prepareFiles([
       ...plan.map((_, i) => outputs.file(i)),
@@ -156,6 +165,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       height,
       sumi: version(),
     }));
+    let done = 0;
     const progress = startProgress({ label: 'draw', total: argv.count * calls, quiet: argv.quiet });
     try {
       await interruptible(async (signal) => {
@@ -163,7 +173,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
           ...options,
           signal,
           onStep: async (event) => {
-            progress.update(event.picture * calls + event.step);
+            progress.update(++done);
             await album.show(event);
           },
           onPicture: (picture) => album.add(picture),

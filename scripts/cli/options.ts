@@ -4,6 +4,7 @@ import { SCHEDULER_NAMES } from '../../src/schedulers/names.js';
 import { type GuidanceArgs, guidanceOptions } from './guidance.js';
 import type { LoraArgs } from './lora.js';
 import type { PromptArgs } from './prompt.js';
+import { type SpeedArgs, speedOptions } from './speed.js';
 
 /** --json and --quiet. */
 export function outputOptions<T>(yargs: Argv<T>) {
@@ -61,11 +62,11 @@ export function samplingOptions<T>(yargs: Argv<T>) {
       type: 'number',
       describe: 'Pull towards the label or the prompt; 1 is none (default: the model’s)',
     });
-  return guidanceOptions(own);
+  return speedOptions(guidanceOptions(own));
 }
 
 /** What the commands have in common that change a given picture. */
-export interface DrawingArgs extends PromptArgs, LoraArgs, GuidanceArgs {
+export interface DrawingArgs extends PromptArgs, LoraArgs, GuidanceArgs, SpeedArgs {
   model: string;
   out: string;
   count: number;

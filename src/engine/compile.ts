@@ -10,6 +10,7 @@ import { lower } from './lower/index.js';
 import { requireMemory } from './memory.js';
 import { type EncodedModel, encodeModel } from './onnx.js';
 import { loweringFor, nodesForCpu, type Provider } from './providers.js';
+import { type Precision, quantizeConvolutions } from './quantize.js';
 import { recomputed } from './recompute.js';
 import { identityModel, Residents } from './residents.js';
 import { inOrder } from './schedule.js';
@@ -26,6 +27,8 @@ export interface CompileOptions {
   readonly engine?: Engine;
   /** Arrays the function gets as further tensors, fixed for good: weights for inference, which compile best. */
   readonly constants?: Readonly<Record<string, Feed>>;
+  /** 'int8' computes convolutions with constant filters in 8-bit integers; engine onnx alone. Default 'fp32'. */
+  readonly precision?: Precision;
   /** Threads of ONNX Runtime's CPU provider; all cores by default. */
   readonly threads?: number;
   /** Told what is being built, before a build that may take a second or more. */
@@ -123,8 +126,7 @@ export class Compiled {
     onBuild?.(name);
     await backendsSettled();
     const start = performance.now();
-    const simple = graphOf(this.fn, inputs, this.options);
-    const graph = this.asWritten ? recomputed(simple) : simple;
+    const graph = this.prepared(graphOf(this.fn, inputs, this.options));
     requireMemory(graph, name);
     const traced = performance.now();
     const onnx = lower(graph, { ...loweringFor(providerOf(this.engine)), unshaped: this.asWritten });
@@ -138,6 +140,11 @@ export class Compiled {
       );
     }
     return session;
+  }
+
+  private prepared(graph: Graph): Graph {
+    if (this.options.precision === 'int8') return quantizeConvolutions(graph);
+    return this.asWritten ? recomputed(graph) : graph;
   }
 
   /** Whether the graph runs on the CPU as Sumi wrote it: a training step's, which repeats nodes to save memory. */

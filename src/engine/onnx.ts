@@ -35,7 +35,7 @@ export interface Initializer {
   readonly name: string;
   readonly shape: readonly number[];
   readonly type: ElementName;
-  readonly data: TypedArray | BigInt64Array | Uint16Array;
+  readonly data: TypedArray | BigInt64Array | Uint16Array | Int8Array;
 }
 
 export interface ValueInfo {

@@ -1,14 +1,12 @@
 /** The network as a denoiser of one picture, and the loop that denoises it step by step. */
 import { setImmediate } from 'node:timers/promises';
-import { Compiled, type CompileOptions } from '../engine/compile.js';
-import type { Params } from '../engine/params.js';
+import type { CompileOptions } from '../engine/compile.js';
 import type { Feed } from '../engine/session.js';
-import type { Tensor } from '../engine/tf.js';
 import { RunError } from '../errors.js';
 import { classifierFree } from '../guidance/index.js';
 import type { Churn, Scheduler } from '../schedulers/index.js';
-import { isClassConditional, type UNetInputs, type UNetNetwork } from '../unet/index.js';
-import { asConstants } from './constants.js';
+import { isClassConditional, type UNetNetwork } from '../unet/index.js';
+import { type Forward, NetworkRuns } from './forward.js';
 import type { PromptEncoder } from './text.js';
 
 /** What the network is told of a picture besides the noise. */
@@ -26,27 +24,27 @@ export interface Condition {
   readonly channels?: Float32Array;
 }
 
-/**
- * Predicts the model's output for one sample at a timestep. The network always sees one picture (two rows under
- * guidance: with its label or prompt and without), so a picture's bytes cannot depend on what is drawn beside it. On CPUs
- * that costs little: for 6.8 M parameters, one core, batches of 8 spend 8.2 ms a picture at 16×16×4 where single
- * pictures spend 10.4, and 32.7 ms at 32×32×3 where single ones spend 33.7.
- */
+/** Predicts the model's output for one sample at a timestep: a row of the network's, or two under guidance. */
 export class Denoiser {
-  private readonly compiled: Compiled;
+  /** The network's sessions. */
+  readonly runs: NetworkRuns;
+  private readonly forward: Forward;
 
   /** @param prompts for a network that knows texts */
   constructor(
     readonly network: UNetNetwork,
-    params: Float32Array,
+    params: Float32Array | NetworkRuns,
     options: CompileOptions = {},
     private readonly prompts: PromptEncoder | null = null,
+    forward?: Forward,
   ) {
-    const fn = ({ sample, timesteps, labels, context, ...weights }: Record<string, Tensor>) => ({
-      output: network.predict(weights as Params, { sample, timesteps, labels, context } as UNetInputs),
-    });
-    const constants = asConstants(network.specs, params);
-    this.compiled = new Compiled(fn, { name: 'denoiser', ...options, constants });
+    this.runs = params instanceof NetworkRuns ? params : new NetworkRuns(network, params, options);
+    this.forward = forward ?? this.runs;
+  }
+
+  /** The same denoiser, its rows run by something else: beside other pictures' or with features of earlier steps. */
+  over(forward: Forward): Denoiser {
+    return new Denoiser(this.network, this.runs, {}, this.prompts, forward);
   }
 
   /**
@@ -100,14 +98,14 @@ export class Denoiser {
       const data = joined(told);
       inputs.context = { data, shape: [rows, ...this.prompts.shape], dtype: 'float32' };
     }
-    const output = (await this.compiled.run(inputs)).output as Float32Array;
+    const output = await this.forward.run(inputs);
     if (!guided) return { conditional: output, other: null };
     const n = output.length / 2;
     return { conditional: output.subarray(0, n), other: output.subarray(n) };
   }
 
   dispose(): Promise<void> {
-    return this.compiled.dispose();
+    return this.runs.dispose();
   }
 }
 

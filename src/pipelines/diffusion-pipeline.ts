@@ -1,6 +1,7 @@
 /** `DiffusionPipeline`: a checkpoint that draws. */
 import type { Engine } from '../engine/engines.js';
 import { requireEngine } from '../engine/engines.js';
+import type { Precision } from '../engine/quantize.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
 import type { LoraFile } from '../lora/index.js';
@@ -10,21 +11,24 @@ import { type Condition, Denoiser, denoise } from './denoise.js';
 import { loadGuide } from './guide-model.js';
 import {
   checkGuidance,
+  type Denoisers,
+  denoiserFor,
   type GuidanceOptions,
-  GuidedDenoiser,
   requireGuidance,
-  variesGuidance,
 } from './guided.js';
 import { Codec, type LoadedModel, loadModel } from './model.js';
 import { checkRng, noiseOf, type Rng } from './noise.js';
 import { SchedulerChoice } from './scheduler-choice.js';
 import { type GenerationEvent, generationEvents } from './steps.js';
 import { PromptEncoder } from './text.js';
+import { checkSpeed, chunks, oneAtATime, type SpeedOptions, together } from './together.js';
 
 export interface PipelineOptions {
   /** Default 'onnx'. */
   readonly engine?: Engine;
   readonly threads?: number;
+  /** What the denoising network's convolutions are computed in; 'int8' for engine onnx alone. Default 'fp32'. */
+  readonly precision?: Precision;
   /** LoRA files whose changes are added to the weights, each with a weight of its own (default 1). */
   readonly loras?: readonly (string | LoraFile)[];
   /**
@@ -42,7 +46,7 @@ export interface PromptOptions {
   readonly negativePrompt?: string;
 }
 
-export interface SamplingOptions extends PromptOptions, GuidanceOptions {
+export interface SamplingOptions extends PromptOptions, GuidanceOptions, SpeedOptions {
   /** Denoising steps; default the model's own. */
   readonly steps?: number;
   /** Short or class name of another scheduler with the model's noise schedule. */
@@ -119,8 +123,9 @@ export class DiffusionPipeline {
   ) {
     const compile = { engine: options.engine, threads: options.threads };
     this.prompts = model.text && new PromptEncoder(model.text, compile);
-    this.denoiser = new Denoiser(model.network, model.unetParams, compile, this.prompts);
-    this.guide = guide && new Denoiser(guide.network, guide.unetParams, compile, this.prompts);
+    const network = { ...compile, precision: options.precision };
+    this.denoiser = new Denoiser(model.network, model.unetParams, network, this.prompts);
+    this.guide = guide && new Denoiser(guide.network, guide.unetParams, network, this.prompts);
     this.codec = new Codec(model, compile);
     this.choice = new SchedulerChoice(model);
   }
@@ -130,7 +135,12 @@ export class DiffusionPipeline {
    * @throws InputError when there is no such model, it or a LoRA file does not fit, or the engine cannot run here
    */
   static async fromPretrained(nameOrDir: string, options: PipelineOptions = {}): Promise<DiffusionPipeline> {
-    if (options.engine) requireEngine(options.engine);
+    const { engine = 'onnx', precision = 'fp32' } = options;
+    requireEngine(engine);
+    if (precision !== 'fp32' && engine !== 'onnx')
+      throw new InputError(
+        `${precision} is not possible with the engine ${engine} — --precision — leave it out, or use --engine onnx`,
+      );
     const loras = options.loras?.map((lora) => (typeof lora === 'string' ? { path: lora } : lora));
     const model = await loadModel(nameOrDir, { ...options, loras });
     const guide = options.guide === undefined ? null : await loadGuide(options.guide, model);
@@ -196,17 +206,6 @@ export class DiffusionPipeline {
     return conditionOf(this.model, this.guide !== null, seed, label, { ...told, guidanceScale });
   }
 
-  /**
-   * What predicts for one picture.
-   * @param scheduler that the picture is drawn with
-   * @throws InputError for options of guidance out of range
-   */
-  denoiserFor(scheduler: Scheduler, options: GuidanceOptions): Pick<Denoiser, 'predict'> {
-    return this.guide || variesGuidance(options)
-      ? new GuidedDenoiser(this.denoiser, this.guide, scheduler, options)
-      : this.denoiser;
-  }
-
   /** Height and width of the sample for pictures of a size. @throws InputError when the network cannot have it */
   sampleSize(size?: number | readonly [number, number]): [number, number] {
     const [h, w] = size === undefined ? this.pictureSize : typeof size === 'number' ? [size, size] : size;
@@ -238,7 +237,7 @@ export class DiffusionPipeline {
     if (options.rng !== undefined) checkRng(options.rng);
     checkGuidance(options);
     const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
-    this.sampleSize(options.size);
+    checkSpeed(options, this.model.network, this.sampleSize(options.size));
     this.schedulerFor(options);
     return Array.from({ length: count }, (_, i) => {
       const given = labels.length > 0 ? labels[i % labels.length] : undefined;
@@ -257,46 +256,77 @@ export class DiffusionPipeline {
   }
 
   /**
-   * Draws pictures, one after another. Picture i of seed s is the picture of seed s + i, whatever the count.
+   * Draws pictures side by side.
+   * @param draw makes what is drawn of one of them, with the denoisers that stand for the pipeline's
+   */
+  together<T>(
+    pictures: readonly PlannedPicture[],
+    options: SpeedOptions,
+    draw: (picture: PlannedPicture, denoisers: Denoisers, i: number) => Promise<T>,
+  ): Promise<T[]> {
+    const denoisers = this.guide ? [this.denoiser, this.guide] : [this.denoiser];
+    return together(denoisers, pictures.length, options, ([own, guide = null], i) =>
+      draw(pictures[i], { own, guide }, i),
+    );
+  }
+
+  /**
+   * Draws pictures, one after another unless `batchSize` says otherwise. Picture i of seed s is the picture of seed s + i,
+   * whatever the count; in batches, but for rounding.
    * @throws InputError for options that the model cannot serve
    * @throws RunError when the network's numbers stop being numbers
    * @throws the signal's reason when it aborts; pictures done before were given to `onPicture`
    */
   async generate(options: GenerateOptions = {}): Promise<GeneratedPicture[]> {
     this.requireWhole();
-    const { eta, churn, signal } = options;
     const size = this.sampleSize(options.size);
     const pictures: GeneratedPicture[] = [];
-    for (const [i, { seed, label, condition }] of this.plan(options).entries()) {
-      const scheduler = this.schedulerFor(options);
-      const steps = scheduler.timesteps.length;
-      const draw = noiseOf(options.rng, seed, [...size, this.model.unet.out_channels]);
-      const start = draw('latents');
-      for (let k = 0; k < start.length; k++) start[k] *= scheduler.initNoiseSigma;
-      const sample = await denoise({
-        denoiser: this.denoiserFor(scheduler, options),
-        scheduler,
-        sample: start,
-        size,
-        condition,
-        eta,
-        churn,
-        noise: (index) => draw('variance', index),
-        signal,
-        onStep: ({ index, timestep, predOriginalSample }) =>
-          options.onStep?.({
-            picture: i,
-            step: index + 1,
-            steps,
-            timestep,
-            preview: () => this.decode(predOriginalSample, size),
-          }),
-      });
-      const picture = { ...(await this.decode(sample, size)), seed, label };
-      pictures.push(picture);
-      await options.onPicture?.(picture);
+    for (const batch of chunks(this.plan(options), options.batchSize)) {
+      const first = pictures.length;
+      const inTurn = oneAtATime();
+      const samples = await this.together(batch, options, (picture, denoisers, k) =>
+        this.sample(picture, denoisers, size, options, (progress) =>
+          inTurn(() => options.onStep?.({ picture: first + k, ...progress })),
+        ),
+      );
+      for (const [k, { seed, label }] of batch.entries()) {
+        const picture = { ...(await this.decode(samples[k], size)), seed, label };
+        pictures.push(picture);
+        await options.onPicture?.(picture);
+      }
     }
     return pictures;
+  }
+
+  /** Denoises a picture: [height, width, channels]. */
+  private async sample(
+    { seed, condition }: PlannedPicture,
+    denoisers: Denoisers,
+    size: readonly [number, number],
+    options: GenerateOptions,
+    onStep: (progress: Omit<StepProgress, 'picture'>) => void | Promise<void>,
+  ): Promise<Float32Array> {
+    const { eta, churn, rng, signal } = options;
+    const scheduler = this.schedulerFor(options);
+    const steps = scheduler.timesteps.length;
+    const draw = noiseOf(rng, seed, [...size, this.model.unet.out_channels]);
+    const start = draw('latents');
+    for (let k = 0; k < start.length; k++) start[k] *= scheduler.initNoiseSigma;
+    return denoise({
+      denoiser: denoiserFor(denoisers, scheduler, options),
+      scheduler,
+      sample: start,
+      size,
+      condition,
+      eta,
+      churn,
+      noise: (index) => draw('variance', index),
+      signal,
+      onStep: ({ index, timestep, predOriginalSample }) => {
+        const preview = () => this.decode(predOriginalSample, size);
+        return onStep({ step: index + 1, steps, timestep, preview });
+      },
+    });
   }
 
   /**

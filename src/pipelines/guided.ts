@@ -61,6 +61,25 @@ export function requireGuidance(
   );
 }
 
+/** What predicts for one picture: the network, and a weaker one that guides. */
+export interface Denoisers {
+  readonly own: Denoiser;
+  readonly guide: Denoiser | null;
+}
+
+/**
+ * What predicts for one picture under its guidance.
+ * @param scheduler that the picture is drawn with
+ * @throws InputError for options of guidance out of range
+ */
+export function denoiserFor(
+  { own, guide }: Denoisers,
+  scheduler: Scheduler,
+  options: GuidanceOptions,
+): Pick<Denoiser, 'predict'> {
+  return guide || variesGuidance(options) ? new GuidedDenoiser(own, guide, scheduler, options) : own;
+}
+
 /** Predicts under guidance; it may remember the steps before, so each picture has its own. */
 export class GuidedDenoiser implements Pick<Denoiser, 'predict'> {
   private readonly projected: ProjectedGuidance | null;

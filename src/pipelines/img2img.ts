@@ -3,8 +3,15 @@ import { InputError } from '../errors.js';
 import { type RgbPicture, toFloat } from '../image/index.js';
 import { stepStarts } from '../schedulers/index.js';
 import { denoise } from './denoise.js';
-import type { DiffusionPipeline, GeneratedPicture, SamplingOptions } from './diffusion-pipeline.js';
+import type {
+  DiffusionPipeline,
+  GeneratedPicture,
+  PlannedPicture,
+  SamplingOptions,
+} from './diffusion-pipeline.js';
+import { type Denoisers, denoiserFor } from './guided.js';
 import { noiseOf } from './noise.js';
+import { chunks } from './together.js';
 
 export interface Img2ImgOptions extends SamplingOptions {
   /** Of the model's size (`pipeline.pictureSize`). */
@@ -78,7 +85,8 @@ export async function img2img(
       : await codec.encode(given, [height, width]).then((mean) => () => mean);
 
   const pictures: GeneratedPicture[] = [];
-  for (const [i, { seed, label, condition }] of plan.entries()) {
+  let done = 0;
+  const sampleOf = ({ seed, condition }: PlannedPicture, denoisers: Denoisers): Promise<Float32Array> => {
     const scheduler = pipeline.schedulerFor(options);
     const draw = noiseOf(rng, seed, shape);
     const noised = (): Float32Array => {
@@ -90,8 +98,8 @@ export async function img2img(
         ? scheduler.addNoise(original, draw('latents'), scheduler.timesteps[start])
         : original;
     };
-    const sample = await denoise({
-      denoiser: pipeline.denoiserFor(scheduler, options),
+    return denoise({
+      denoiser: denoiserFor(denoisers, scheduler, options),
       scheduler,
       sample: noised(),
       start,
@@ -101,12 +109,16 @@ export async function img2img(
       churn,
       noise: (index) => draw('variance', index),
       signal,
-      onStep: ({ index }) =>
-        options.onStep?.(i * (calls - start) + index + 1 - start, count * (calls - start)),
+      onStep: () => options.onStep?.(++done, count * (calls - start)),
     });
-    const picture = { ...(await pipeline.decode(sample, size)), seed, label };
-    pictures.push(picture);
-    await options.onPicture?.(picture);
+  };
+  for (const batch of chunks(plan, options.batchSize)) {
+    const samples = await pipeline.together(batch, options, sampleOf);
+    for (const [k, { seed, label }] of batch.entries()) {
+      const picture = { ...(await pipeline.decode(samples[k], size)), seed, label };
+      pictures.push(picture);
+      await options.onPicture?.(picture);
+    }
   }
   return pictures;
 }

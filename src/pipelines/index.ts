@@ -29,3 +29,4 @@ export type { PaintMask } from './paint-mask.js';
 export { INPAINT_AREAS, type InpaintArea, type Region } from './region.js';
 export { type Move, repaintSchedule } from './repaint.js';
 export type { GenerationEvent, PictureDone, StepDone } from './steps.js';
+export { CACHE_BRANCH, type SpeedOptions } from './together.js';

@@ -5,7 +5,7 @@
 import { InputError } from '../errors.js';
 import type { AlphaPicture } from '../image/alpha.js';
 import { toFloat } from '../image/index.js';
-import { type Condition, denoise } from './denoise.js';
+import { denoise } from './denoise.js';
 import type {
   DiffusionPipeline,
   GeneratedPicture,
@@ -13,11 +13,13 @@ import type {
   SamplingOptions,
 } from './diffusion-pipeline.js';
 import { keptChannels } from './fill-in.js';
+import { type Denoisers, denoiserFor } from './guided.js';
 import { noiseOf } from './noise.js';
 import { paint } from './paint.js';
 import { cutMask, feather, type PaintMask, sampleMask } from './paint-mask.js';
 import { cutPicture, INPAINT_AREAS, type InpaintArea, paste, type Region, regionOf } from './region.js';
 import { type Move, plainSchedule, repaintSchedule, requireResampling } from './repaint.js';
+import { chunks } from './together.js';
 
 export const INPAINT_METHODS = ['replace', 'repaint'] as const;
 /** `replace` visits every step once; `repaint` (Lugmayr et al. 2022) goes back up and down again for a better fit. */
@@ -120,29 +122,28 @@ export async function inpaint(
     : await byReplacing(pipeline, settings, picture, seen, side, region.side === side);
   const size = pipeline.sampleSize();
   const results: InpaintedPicture[] = [];
-  for (const [i, { seed, label, condition }] of plan.entries()) {
-    const sample = await draw(condition, seed, (done, total) =>
-      settings.onStep?.(i * total + done, plan.length * total),
+  let moved = 0;
+  for (const batch of chunks(plan, settings.batchSize)) {
+    const samples = await pipeline.together(batch, settings, (picture, denoisers) =>
+      draw(picture, denoisers, (total) => settings.onStep?.(++moved, plan.length * total)),
     );
-    const drawn = await pipeline.codec.decode(sample, size);
-    const done = {
-      ...(await paste(image, weights, region, drawn, side)),
-      seed,
-      label,
-      region,
-      feather: radius,
-    };
-    results.push(done);
-    await onPicture?.(done);
+    for (const [k, { seed, label }] of batch.entries()) {
+      const drawn = await pipeline.codec.decode(samples[k], size);
+      const pasted = await paste(image, weights, region, drawn, side);
+      const done = { ...pasted, seed, label, region, feather: radius };
+      results.push(done);
+      await onPicture?.(done);
+    }
   }
   return results;
 }
 
 /** Draws one sample: [h, w, C]. */
 type Draw = (
-  condition: Condition,
-  seed: number,
-  onMove: (done: number, total: number) => void,
+  picture: PlannedPicture,
+  denoisers: Denoisers,
+  /** Told after each of `total` moves. */
+  onMove: (total: number) => void,
 ) => Promise<Float32Array>;
 
 /** With a network that was trained for inpainting: it is shown the mask and what is kept. */
@@ -157,13 +158,13 @@ async function byTraining(
   const { eta, churn, rng, signal } = settings;
   const size = pipeline.sampleSize();
   const channels = await keptChannels(codec, picture, seen, side, rng === 'torch');
-  return (condition, seed, onMove) => {
+  return ({ condition, seed }, denoisers, onMove) => {
     const scheduler = pipeline.schedulerFor(settings);
     const draw = noiseOf(rng, seed, [...size, model.unet.out_channels]);
     // In diffusers' order: the start, then what is kept.
     const sample = draw('latents').map((x) => x * scheduler.initNoiseSigma);
     return denoise({
-      denoiser: pipeline.denoiserFor(scheduler, settings),
+      denoiser: denoiserFor(denoisers, scheduler, settings),
       scheduler,
       sample,
       size,
@@ -172,7 +173,7 @@ async function byTraining(
       churn,
       noise: (index) => draw('variance', index),
       signal,
-      onStep: ({ index }) => onMove(index + 1, scheduler.timesteps.length),
+      onStep: () => onMove(scheduler.timesteps.length),
     });
   };
 }
@@ -194,9 +195,9 @@ async function byReplacing(
   const grow = codec.reduction === 1 && unscaled ? 0 : 1;
   const painted = sampleMask(seen, side, codec.reduction, channels, grow);
   const moves = movesOf(settings, pipeline, painted);
-  return (condition, seed, onMove) => {
+  return ({ condition, seed }, denoisers, onMove) => {
     const scheduler = pipeline.schedulerFor(settings);
-    const denoiser = pipeline.denoiserFor(scheduler, settings);
+    const denoiser = denoiserFor(denoisers, scheduler, settings);
     return paint({
       predict: (input, timestep) => denoiser.predict(input, size, timestep, condition),
       scheduler,
@@ -207,7 +208,7 @@ async function byReplacing(
       eta,
       churn,
       signal,
-      onMove: (done) => onMove(done, moves.length),
+      onMove: () => onMove(moves.length),
     });
   };
 }

@@ -6,6 +6,7 @@ import { convolutionLowerings } from './convolution.js';
 import { elementwiseLowerings } from './elementwise.js';
 import { matmulLowerings } from './matmul.js';
 import { movementLowerings } from './movement.js';
+import { quantizedLowerings } from './quantized.js';
 import { reduceLowerings } from './reduce.js';
 import type { Lower } from './table.js';
 
@@ -15,6 +16,7 @@ const table: Readonly<Record<string, Lower>> = {
   ...reduceLowerings,
   ...matmulLowerings,
   ...convolutionLowerings,
+  ...quantizedLowerings,
 };
 
 export interface LowerOptions {
