@@ -115,8 +115,8 @@ export interface EncodedModel {
   readonly outputShapes: Readonly<Record<string, readonly number[]>>;
 }
 
-/** Models are messages of at most 2 GiB, and encoding copies them: weights beyond half of that stay outside. */
-const LARGEST = 2 ** 30;
+/** Encoding copies weights, and so does reading: beyond so many bytes they stay outside (at 2 GiB they would have to). */
+const LARGEST = 2 ** 23;
 
 /** Arrays up to this many bytes are always inside: ONNX Runtime reads shapes while it loads the graph. */
 const SMALL = 2 ** 10;
