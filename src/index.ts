@@ -71,6 +71,8 @@ export {
   readClipTokenizer,
 } from './text/index.js';
 export {
+  freshVectors,
+  type LossFunction,
   parseTrainConfig,
   presetConfig,
   presets,
@@ -81,6 +83,7 @@ export {
   type TrainOptions,
   type TrainResult,
   TrainStep,
+  type TrainVectors,
   train,
 } from './training/index.js';
 export {

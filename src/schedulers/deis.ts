@@ -10,6 +10,7 @@ import { lambdaOf } from './exponential.js';
 import { LambdaScheduler } from './lambda-scheduler.js';
 import type { StepOptions, StepResult } from './types.js';
 
+/** DEIS in log-ρ (Zhang & Chen 2023), multistep, of orders one to three. */
 export class DEISMultistepScheduler extends LambdaScheduler<DEISConfig> {
   /** ε at the steps before, the newest first. */
   private answers: Float64Array[] = [];

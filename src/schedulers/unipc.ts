@@ -17,6 +17,7 @@ const NAME = 'UniPCMultistepScheduler';
 /** How far the first level of a flow stays from noise alone. */
 const NEARLY = 1e-6;
 
+/** UniPC (Zhao et al. 2023), multistep predictor and corrector, of orders one to three and one more. */
 export class UniPCMultistepScheduler extends LambdaScheduler<UniPCConfig> {
   /** x_θ (or ε_θ) at the steps before, the newest first. */
   private answers: Float64Array[] = [];
