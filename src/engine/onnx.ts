@@ -98,6 +98,20 @@ const withoutShape = ({ name, type }: ValueInfo): Record<string, unknown> => ({
   type: { tensorType: { elemType: ElementType[type] } },
 });
 
+/**
+ * The int64 constants as inputs with defaults. Resize demands to know how many numbers it gets; of the others not even
+ * that is told, or ONNX Runtime knows ranks, and seeks for each value a dead one of its shape among all there are.
+ */
+function sizes({ nodes, initializers }: OnnxModel): Record<string, unknown>[] {
+  const counted = new Set(nodes.filter(({ op }) => op === 'Resize').flatMap(({ inputs }) => inputs));
+  return initializers
+    .filter(({ type }) => type === 'int64')
+    .map(({ name, shape }) => {
+      const info: ValueInfo = { name, shape, type: 'int64' };
+      return counted.has(name) ? valueInfo(info) : withoutShape(info);
+    });
+}
+
 /** What the i-th node of a model is called. */
 export const nodeName = (node: OnnxNode, i: number): string => `${node.op}_${i}`;
 
@@ -152,7 +166,6 @@ export function encodeModel(
           ],
         }
       : { rawData: bytesOf(t) };
-  const sizes = model.initializers.filter(({ type }) => type === 'int64');
   modelType ??= protobuf.parse(schema).root.lookupType('Model');
   const message = {
     irVersion: 8,
@@ -179,9 +192,7 @@ export function encodeModel(
         ...stored(t),
       })),
       // Constants that a caller may replace tell nothing of the shapes that are made by them.
-      input: shapes
-        ? model.inputs.map(valueInfo)
-        : [...model.inputs.map(withoutShape), ...sizes.map((t) => valueInfo({ ...t, type: 'int64' }))],
+      input: shapes ? model.inputs.map(valueInfo) : [...model.inputs.map(withoutShape), ...sizes(model)],
       output: model.outputs.map(shapes ? valueInfo : withoutShape),
     },
   };
