@@ -9,6 +9,9 @@ export interface SpeedArgs {
   precision?: string;
 }
 
+/** What `--fast` without a number means: as measured in docs/generating.md, "Faster". */
+export const BARE_FAST = 3;
+
 export function speedOptions<T>(yargs: Argv<T>) {
   return yargs
     .option('batch', {
@@ -17,7 +20,7 @@ export function speedOptions<T>(yargs: Argv<T>) {
     })
     .option('fast', {
       type: 'number',
-      describe: 'Only one call of the network in so many is whole, 2 or 3: faster, with other details',
+      describe: `Only one call of the network in so many is whole, ${BARE_FAST} where no number follows: faster, with other details`,
     })
     .option('precision', {
       type: 'string',

@@ -58,6 +58,19 @@ function typedLast(words: readonly string[]): Map<string, string> {
   return last;
 }
 
+/**
+ * Gives options that stand without a value the one that they mean then.
+ * @param words the words after `sumi`
+ * @param bare that value, by the option's name
+ */
+export function fillBare(words: readonly string[], bare: ReadonlyMap<string, number>): string[] {
+  const typed = optionWords(words);
+  return words.map((word, i) => {
+    const value = i < typed.length && word.startsWith('--') ? bare.get(word.slice(2)) : undefined;
+    return value === undefined || isValue(typed[i + 1]) ? word : `${word}=${value}`;
+  });
+}
+
 /** Those before a `--`, which ends options. */
 function optionWords(words: readonly string[]): readonly string[] {
   const end = words.indexOf('--');

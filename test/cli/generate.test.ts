@@ -9,7 +9,7 @@ import { outputsOf } from '../../scripts/cli/outputs.js';
 import { generate } from '../../scripts/generate.js';
 import { inspect } from '../../scripts/inspect.js';
 import { readRecipe } from '../../src/image/index.js';
-import { labelled, latent, temporaryFolder, writeTiny } from '../pipelines/tiny.js';
+import { labelled, latent, skips, temporaryFolder, writeTiny } from '../pipelines/tiny.js';
 import { capture } from './capture.js';
 
 const at = temporaryFolder();
@@ -21,6 +21,7 @@ const draw = (...argv: string[]) =>
 beforeAll(async () => {
   await writeTiny(at('labelled'), labelled);
   await writeTiny(at('latent'), latent);
+  await writeTiny(at('skips'), skips);
 }, 60_000);
 afterEach(() => {
   process.exitCode = undefined;
@@ -97,6 +98,8 @@ describe('sumi generate', () => {
     await draw('--out', at('fast'), '--count', '3', '--seed', '2', '--steps', '4', ...fast);
     expect((await readdir(at('fast'))).sort()).toEqual(['2.png', '3.png', '4.png']);
     expect(await readRecipe(at('fast', '3.png'))).toMatchObject({ fast: 2, precision: 'int8' });
+    await draw('--out', at('bare.png'), '--steps', '4', '--fast', '--seed', '3');
+    expect(await readRecipe(at('bare.png'))).toMatchObject({ fast: 3, seed: 3 });
     const plain = await readRecipe(at('plain.png'));
     expect(plain).not.toHaveProperty('fast');
     expect(plain).not.toHaveProperty('precision');
@@ -205,7 +208,13 @@ describe('sumi generate', () => {
     [['--wings', '2'], /wings/],
     [['--threads', '0'], /--threads/],
     [['--batch', '0'], /--batch/],
-    [['--fast', '0'], /--fast/],
+    [['--batch', '1.5'], /1.5 is not possible — --batch — give a whole number from 1\n$/],
+    [['--batch', '-2'], /-2 is not possible — --batch/],
+    [['--batch', 'all'], /--batch needs a number/],
+    [['--batch'], /no value for --batch/],
+    [['--fast', '0'], /0 is not possible — --fast — give a whole number from 1\n$/],
+    [['--fast='], /no value for --fast/],
+    [['--fast', 'very'], /--fast needs a number/],
     [['--precision', 'int3'], /precision/],
     [['--precision', 'int8', '--engine', 'cpu'], /int8 is not possible with the engine cpu — --precision/],
   ])('refuses %j in one line and writes nothing', async (argv, message) => {
@@ -213,6 +222,13 @@ describe('sumi generate', () => {
     expect(run).toMatchObject({ value: 2, stdout: '' });
     expect(run.stderr).toMatch(/^sumi: [^\n]*\n$/);
     expect(run.stderr).toMatch(message);
+    expect(existsSync(at('refused'))).toBe(false);
+  });
+
+  it('refuses --fast with a network that cannot be cut', async () => {
+    const run = await draw('--model', at('skips'), '--fast', '--out', at('refused'));
+    expect(run).toMatchObject({ value: 2, stdout: '' });
+    expect(run.stderr).toMatch(/^sumi: [^\n]*Skip blocks cannot reuse deep features — [^\n]*--fast[^\n]*\n$/);
     expect(existsSync(at('refused'))).toBe(false);
   });
 
