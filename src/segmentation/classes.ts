@@ -121,6 +121,12 @@ export async function parseClasses(content: unknown, where: string): Promise<Cla
   return { classes: withColours(names, masks, shown), ignore: ignored };
 }
 
+/** A table as `parseClasses` reads it. */
+export const tableAsJson = ({ classes, ignore }: ClassTable) => ({
+  classes: classes.map(({ name, mask, colour }) => ({ name, mask: hex(mask), colour: hex(colour) })),
+  ignore: ignore.map(hex),
+});
+
 /** Masks in grey would be told apart badly: such classes are shown in colours of their own. */
 function withColours(
   names: readonly string[],

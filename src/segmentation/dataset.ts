@@ -56,9 +56,7 @@ export async function loadExamples(
     const whole = await decodeRgb(file, {}, pair.image);
     const size = limitSize(whole, resize);
     const picture =
-      size.width === whole.width
-        ? whole
-        : await decodeRgb(file, { size, fit: 'stretch' }, pair.image);
+      size.width === whole.width ? whole : await decodeRgb(file, { size, fit: 'stretch' }, pair.image);
     const { data: labels } = labelMap(await readMaskColours(pair.mask, size), table);
     examples.push({ ...picture, labels, name: pair.name, group: pair.group });
     fingerprint.update(JSON.stringify([pair.name, pair.group]));

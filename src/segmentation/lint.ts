@@ -65,7 +65,12 @@ export async function lintPairs(
       if (!names.includes(colour)) {
         if (isBlurred(colour, names)) blurred += count;
         else
-          found.add('error', `${hex(colour)} is no class’s colour`, pair.name, 'name it in the --classes file');
+          found.add(
+            'error',
+            `${hex(colour)} is no class’s colour`,
+            pair.name,
+            'name it in the --classes file',
+          );
       }
       const id = label(colour);
       if (id >= pixels.length) continue;

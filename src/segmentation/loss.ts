@@ -1,8 +1,8 @@
 /** What training makes small: cross-entropy and Dice's loss, side by side. */
-import type { Params, ParamSpec } from '../engine/params.js';
-import { type Scalar, type Tensor, type Tensor4D, tf } from '../engine/tf.js';
+import { type Scalar, type Tensor4D, tf } from '../engine/tf.js';
 import type { LossFunction } from '../training/step.js';
-import { type ClassicUNetConfig, classicUNet, classicUNetSpecs, isBuffer } from '../unet/index.js';
+import { type ClassicUNetConfig, classicUNet } from '../unet/index.js';
+import { withBlankStatistics } from './statistics.js';
 
 export interface LossOptions {
   readonly cross_entropy: number;
@@ -11,27 +11,14 @@ export interface LossOptions {
   readonly weights: readonly number[];
 }
 
-/** What has a gradient, and the running statistics of the norms, which play no part in training's forward pass. */
-export function splitSpecs(config: ClassicUNetConfig): { trained: ParamSpec[]; buffers: ParamSpec[] } {
-  const specs = classicUNetSpecs(config);
-  return { trained: specs.filter((spec) => !isBuffer(spec)), buffers: specs.filter(isBuffer) };
-}
-
-/** Parameters together with blank statistics. */
-function withBlankBuffers(buffers: readonly ParamSpec[], params: Params): Params {
-  const blank = buffers.map(({ name, shape }): [string, Tensor] => [name, tf.zeros([...shape])]);
-  return { ...params, ...Object.fromEntries(blank) };
-}
-
 /**
- * Weighted cross-entropy, the mean over weights as PyTorch's CrossEntropyLoss has it, and the soft Dice loss of Milletari
- * et al. (2016) for each class over the whole batch, 1 - (2·Σpt + 1) / (Σp + Σt + 1), averaged over the classes.
+ * Weighted cross-entropy, the mean over weights as PyTorch's CrossEntropyLoss has it, and the soft Dice loss as
+ * Drozdzal et al. (2016) write it, for each class over the whole batch, 1 - (2·Σpt + 1) / (Σp + Σt + 1), averaged over the classes.
  * Batch: `pixels` [N, H, W, 3], `target` [N, H, W, C] one-hot; pixels whose target is all zero do not count.
  */
 export function segmentLoss(config: ClassicUNetConfig, options: LossOptions): LossFunction {
-  const { buffers } = splitSpecs(config);
   return (params, { pixels, target }) => {
-    const complete = withBlankBuffers(buffers, params);
+    const complete = withBlankStatistics(config, params);
     const { logits } = classicUNet(config, complete, pixels as Tensor4D, { training: true });
     return lossOfLogits(logits, target as Tensor4D, options);
   };

@@ -36,8 +36,7 @@ export async function readMaskColours(path: string, size?: Size): Promise<MaskCo
     const colours = new Uint32Array(width * height);
     for (let i = 0; i < colours.length; i++) {
       const at = i * channels;
-      colours[i] =
-        channels < 3 ? data[at] * 0x010101 : (data[at] << 16) | (data[at + 1] << 8) | data[at + 2];
+      colours[i] = channels < 3 ? data[at] * 0x010101 : (data[at] << 16) | (data[at + 1] << 8) | data[at + 2];
     }
     return { data: colours, width, height };
   } catch (error) {
@@ -58,7 +57,10 @@ export function labelMap({ data, width, height }: MaskColours, table: ClassTable
 }
 
 /** A mask as a PNG in the masks' own colours: grey where they are all grey, else RGB. Ignored pixels are the first class. */
-export async function encodeMask({ data, width, height }: LabelMap, { classes }: ClassTable): Promise<Buffer> {
+export async function encodeMask(
+  { data, width, height }: LabelMap,
+  { classes }: ClassTable,
+): Promise<Buffer> {
   const colourAt = (i: number) => classes[data[i] === IGNORED ? 0 : data[i]].mask;
   const grey = classes.every(({ mask }) => isGrey(mask));
   const channels = grey ? 1 : 3;

@@ -185,9 +185,7 @@ export class Patches {
     const pixels = present[Math.floor(choice * present.length)];
     const pixel = pixels[Math.floor(place * pixels.length)];
     const clamp = (value: number, side: number) =>
-      side <= size
-        ? (side - 1) / 2
-        : Math.max((size - 1) / 2, Math.min(side - 1 - (size - 1) / 2, value));
+      side <= size ? (side - 1) / 2 : Math.max((size - 1) / 2, Math.min(side - 1 - (size - 1) / 2, value));
     return [clamp(pixel % width, width), clamp(Math.floor(pixel / width), height)];
   }
 }

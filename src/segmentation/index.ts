@@ -1,0 +1,19 @@
+/** Segmentation by the classic U-Net: masks checked, models trained and put to work. */
+export { type ClassTable, readClasses, type SegmentClass } from './classes.js';
+export { parseSegmentConfig, type SegmentConfig, type SegmentConfigInput } from './config.js';
+export { type LintFinding, type LintReport, lintLines, lintPairs } from './lint.js';
+export type { LabelMap } from './masks.js';
+export type { Measurement } from './measuring.js';
+export { type ClassScores, type Evaluation, evaluate, scoresOf } from './metrics.js';
+export { readSegmentModel, type SegmentModel, writeSegmentModel } from './model.js';
+export { overlay } from './overlay.js';
+export { findPairs, GROUPINGS, type Grouping } from './pairs.js';
+export { mostProbable, type Probabilities, Segmenter, type TileOptions } from './segmenter.js';
+export {
+  checkMasks,
+  resumeSegmenter,
+  type SegmentResumeOptions,
+  type SegmentTrainOptions,
+  type SegmentTrainResult,
+  trainSegmenter,
+} from './train.js';
