@@ -64,12 +64,13 @@ export interface SheetRow {
   readonly prediction: LabelMap;
 }
 
+/** Sides of a sheet's cells in pixels, at most. */
+const CELL = 192;
+
 /** A sheet of picture, truth and prediction side by side, a row for each picture, two rows beside each other. */
-export async function segmentSheet(
-  rows: readonly SheetRow[],
-  table: ClassTable,
-  side = 160,
-): Promise<RgbPicture> {
+export async function segmentSheet(rows: readonly SheetRow[], table: ClassTable): Promise<RgbPicture> {
+  const longest = Math.max(...rows.map(({ picture }) => Math.max(picture.width, picture.height)));
+  const side = longest > CELL ? CELL : longest * Math.floor(CELL / longest);
   const cells = await Promise.all(
     rows.flatMap(({ picture, truth, prediction }) =>
       [picture, overlay(picture, truth, table), overlay(picture, prediction, table)].map((p) =>
