@@ -123,11 +123,103 @@ const segmentTrain: CommandModule<object, SegmentTrainArgs> = {
   },
 };
 
+export interface SegmentPredictArgs {
+  model: string;
+  image: string;
+  masks?: string;
+  out: string;
+  save: string;
+  keep?: string;
+  tile?: number;
+  overlap?: number;
+  resize?: number;
+  split: boolean;
+  neck?: number;
+  'min-area'?: number;
+  softness?: number;
+  decontaminate: boolean;
+  tolerance?: number;
+  engine: string;
+  threads?: number;
+  json: boolean;
+  quiet: boolean;
+}
+
+const segmentPredict: CommandModule<object, SegmentPredictArgs> = {
+  command: 'predict',
+  describe: 'Masks, cut-outs, outlines and counts of pictures by a trained model',
+  builder: (yargs: Argv) =>
+    outputOptions(engineOptions(yargs))
+      .option('model', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Model folder, or the run that made it',
+      })
+      .option('image', { type: 'string', demandOption: true, describe: 'Picture of any size, or a folder' })
+      .option('out', { type: 'string', default: 'segmented', describe: 'Folder to write to' })
+      .option('masks', {
+        type: 'string',
+        describe: 'True masks (a folder, or the mask’s file): scores each class and draws a sheet',
+      })
+      .option('save', {
+        type: 'string',
+        default: 'mask,overlay',
+        describe:
+          'What to write, with commas between: mask, overlay, probabilities, cutout, svg, geojson, ids. things.csv and report.json always',
+      })
+      .option('keep', {
+        type: 'string',
+        describe: 'Classes that a cut-out keeps (default: all but the first)',
+      })
+      .option('softness', {
+        type: 'number',
+        describe: 'cutout: probabilities this far from a half fade, 0 to 0.5 (default 0.35; 0: hard edges)',
+      })
+      .option('decontaminate', {
+        type: 'boolean',
+        default: true,
+        describe: 'cutout: take the background’s colour out of soft edges',
+      })
+      .option('split', {
+        type: 'boolean',
+        default: false,
+        describe: 'Count things that touch as several, by a watershed of the distance to the edge',
+      })
+      .option('neck', {
+        type: 'number',
+        describe: 'split: how much narrower than the things their neck must be, 0 to 1 (default 0.2)',
+      })
+      .option('min-area', { type: 'number', describe: 'Smaller things do not count (default 9 pixels)' })
+      .option('tolerance', {
+        type: 'number',
+        describe: 'svg, geojson: pixels that outlines may be off by (default 0.75)',
+      })
+      .option('tile', {
+        type: 'number',
+        describe: 'Side of the tiles of larger pictures (default 256, or the patches trained on if larger)',
+      })
+      .option('overlap', { type: 'number', describe: 'Pixels that tiles share (default: a quarter)' })
+      .option('resize', {
+        type: 'number',
+        describe: 'Make pictures smaller first, to this longest side (default: as in training)',
+      })
+      .example('sumi segment predict --model run --image photo.png --save cutout', 'cut out')
+      .example(
+        'sumi segment predict --model run --image slides --split',
+        'count',
+      ) as unknown as Argv<SegmentPredictArgs>,
+  handler: async (argv: ArgumentsCamelCase<SegmentPredictArgs>) => {
+    const { runSegmentPredict } = await import('./cli/segment-predict.js');
+    await runSegmentPredict(argv);
+  },
+};
+
 /** The names are for messages about a wrong command line. */
 export const segment: CommandModule<object, object> & { readonly actions: readonly string[] } = {
   command: 'segment',
-  actions: ['train'],
+  actions: ['train', 'predict'],
   describe: 'Tell the parts of pictures apart by a classic U-Net: train, predict',
-  builder: (yargs: Argv) => yargs.command(segmentTrain).demandCommand(1, 'no action given'),
+  builder: (yargs: Argv) =>
+    yargs.command(segmentTrain).command(segmentPredict).demandCommand(1, 'no action given'),
   handler: () => {},
 };

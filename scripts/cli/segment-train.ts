@@ -3,7 +3,6 @@ import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
 import {
   checkMasks,
-  type Evaluation,
   lintLines,
   type Measurement,
   parseSegmentConfig,
@@ -15,6 +14,7 @@ import {
 import type { SegmentTrainArgs } from '../segment.js';
 import { interruptible } from './interrupt.js';
 import { note, print, printJson } from './report.js';
+import { scoreLine } from './segment-report.js';
 import { Display, type Json, merge, positive, readConfigFile } from './train.js';
 
 /** Options of `config` that a run keeps. */
@@ -115,7 +115,7 @@ export async function runSegmentTrain(argv: SegmentTrainArgs): Promise<void> {
       onStep: display.step,
       onNote: display.note,
       onMeasure: (measurement: Measurement, best: boolean) =>
-        display.note(`step ${measurement.step}: ${scores(measurement)}${best ? ' (best)' : ''}`),
+        display.note(`step ${measurement.step}: ${scoreLine(measurement)}${best ? ' (best)' : ''}`),
     };
     try {
       return config
@@ -163,17 +163,6 @@ async function runCheck(argv: SegmentTrainArgs): Promise<void> {
   if (found.findings.some(({ level }) => level === 'error')) process.exitCode = 2;
 }
 
-const percent = (x: number | null): string => (x === null ? '–' : x.toFixed(3));
-
-/** "Dice 0.912 (0.880–0.940): cell 0.912, nucleus 0.870" */
-function scores({ meanDice, interval, classes }: Evaluation): string {
-  const range = interval ? ` (${percent(interval.low)}–${percent(interval.high)})` : '';
-  const each = classes
-    .slice(1)
-    .map(({ name, dice, iou }) => `${name} ${percent(dice)} (IoU ${percent(iou)})`);
-  return `Dice ${percent(meanDice)}${range}: ${each.join(', ')}`;
-}
-
 function report(result: SegmentTrainResult, argv: SegmentTrainArgs): void {
   const { run, model, pictures, stage, best, stoppedEarly, interrupted } = result;
   if (argv.json) {
@@ -181,7 +170,7 @@ function report(result: SegmentTrainResult, argv: SegmentTrainArgs): void {
     return;
   }
   const line = (text: string) => note(text, { quiet: argv.quiet });
-  if (best) line(`best at step ${best.step}: ${scores(best)}`);
+  if (best) line(`best at step ${best.step}: ${scoreLine(best)}`);
   if (interrupted) line(`stopped; go on with: sumi segment train --resume ${run}`);
   else line(`the model is ready: sumi segment predict --model ${model} --image picture.png --out result`);
 }

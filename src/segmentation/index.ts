@@ -1,13 +1,19 @@
 /** Segmentation by the classic U-Net: masks checked, models trained and put to work. */
 export { type ClassTable, readClasses, type SegmentClass } from './classes.js';
 export { parseSegmentConfig, type SegmentConfig, type SegmentConfigInput } from './config.js';
+export { contoursGeoJson, contoursSvg, instancePolygons } from './contours.js';
+export { type CutoutOptions, cutOut, foregroundColours } from './cutout.js';
+export { findInstances, type Instance, type Instances, instancesCsv } from './instances.js';
 export { type LintFinding, type LintReport, lintLines, lintPairs } from './lint.js';
 export type { LabelMap } from './masks.js';
 export type { Measurement } from './measuring.js';
 export { type ClassScores, type Evaluation, evaluate, scoresOf } from './metrics.js';
 export { readSegmentModel, type SegmentModel, writeSegmentModel } from './model.js';
-export { overlay } from './overlay.js';
+export { OUTPUTS, type Output, outputFiles, writeOutputs } from './outputs.js';
+export { overlay, segmentSheet } from './overlay.js';
 export { findPairs, GROUPINGS, type Grouping } from './pairs.js';
+export { foregroundOf, type Prediction, type PredictOptions, predictFile } from './predict.js';
+export { connectedRegions, distanceTransform, splitTouching } from './regions.js';
 export { mostProbable, type Probabilities, Segmenter, type TileOptions } from './segmenter.js';
 export {
   checkMasks,
@@ -17,3 +23,4 @@ export {
   type SegmentTrainResult,
   trainSegmenter,
 } from './train.js';
+export { Evaluator } from './truth.js';
