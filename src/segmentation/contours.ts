@@ -168,7 +168,7 @@ export function contoursSvg(outlines: Outlines, { width, height }: Size, { class
         const rings = polygons.flatMap(({ outer, holes }) => [outer, ...holes]);
         return `<path id="thing-${instance.id}" d="${rings.map(d).join('')}"/>`;
       });
-    return `<g data-class="${escaped(name)}" fill="${hex(colour)}" fill-opacity="0.4" fill-rule="evenodd" stroke="${hex(colour)}"><title>${escaped(name)}</title>${paths.join('')}</g>`;
+    return `<g data-class="${escaped(name)}" fill="${hex(colour)}" fill-opacity="0.4" fill-rule="evenodd" stroke="${hex(colour)}" vector-effect="non-scaling-stroke"><title>${escaped(name)}</title>${paths.join('')}</g>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">${groups.join('')}</svg>\n`;
 }
