@@ -1,5 +1,6 @@
 /** `sumi segment train|predict`: options here, the work in scripts/cli/segment-*.ts. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import { RENDERED_NAMES, type RenderedName } from '../src/data/rendered/names.js';
 import { engineOptions, outputOptions } from './cli/options.js';
 
 export interface SegmentTrainArgs {
@@ -214,12 +215,50 @@ const segmentPredict: CommandModule<object, SegmentPredictArgs> = {
   },
 };
 
+export interface SegmentExampleArgs {
+  name: RenderedName;
+  out?: string;
+  steps?: number;
+  engine: string;
+  threads?: number;
+  json: boolean;
+  quiet: boolean;
+}
+
+const segmentExample: CommandModule<object, SegmentExampleArgs> = {
+  command: 'example <name>',
+  describe: 'Render a dataset, train on it, and score what was held back',
+  builder: (yargs: Argv) =>
+    outputOptions(engineOptions(yargs))
+      .positional('name', {
+        type: 'string',
+        choices: RENDERED_NAMES,
+        demandOption: true,
+        describe:
+          'cells (medical), aerial (satellite), landscapes (natural), leaves (agriculture), streets (driving), scratches (industry), moving (video), sprites (art)',
+      })
+      .option('out', {
+        type: 'string',
+        describe: 'Folder for data, run and results (default: runs/example-NAME)',
+      })
+      .option('steps', { type: 'number', describe: 'Steps (default: the example’s, 400 or 500)' })
+      .example('sumi segment example cells', 'a few minutes') as unknown as Argv<SegmentExampleArgs>,
+  handler: async (argv: ArgumentsCamelCase<SegmentExampleArgs>) => {
+    const { runSegmentExample } = await import('./cli/segment-example.js');
+    await runSegmentExample(argv);
+  },
+};
+
 /** The names are for messages about a wrong command line. */
 export const segment: CommandModule<object, object> & { readonly actions: readonly string[] } = {
   command: 'segment',
-  actions: ['train', 'predict'],
+  actions: ['train', 'predict', 'example'],
   describe: 'Tell the parts of pictures apart by a classic U-Net: train, predict',
   builder: (yargs: Argv) =>
-    yargs.command(segmentTrain).command(segmentPredict).demandCommand(1, 'no action given'),
+    yargs
+      .command(segmentTrain)
+      .command(segmentPredict)
+      .command(segmentExample)
+      .demandCommand(1, 'no action given'),
   handler: () => {},
 };

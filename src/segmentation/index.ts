@@ -1,8 +1,17 @@
 /** Segmentation by the classic U-Net: masks checked, models trained and put to work. */
+export {
+  type BatchOptions,
+  type PredictedPicture,
+  type PredictReport,
+  type PredictTask,
+  predictPictures,
+  predictTasks,
+} from './batch.js';
 export { type ClassTable, readClasses, type SegmentClass } from './classes.js';
 export { parseSegmentConfig, type SegmentConfig, type SegmentConfigInput } from './config.js';
 export { contoursGeoJson, contoursSvg, instancePolygons } from './contours.js';
 export { type CutoutOptions, cutOut, foregroundColours } from './cutout.js';
+export { EXAMPLES, type ExampleOptions, type ExampleResult, runExample } from './examples.js';
 export { findInstances, type Instance, type Instances, instancesCsv } from './instances.js';
 export { type LintFinding, type LintReport, lintLines, lintPairs } from './lint.js';
 export type { LabelMap } from './masks.js';

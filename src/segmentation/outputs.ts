@@ -67,7 +67,10 @@ export async function writeOutputs(
     else if (kind === 'geojson') await writeFileAtomic(files[0], contoursGeoJson(outlines));
     else if (kind === 'cutout') {
       const cut = cutOut(picture, foregroundOf(probabilities, keep), options);
-      await writeFileAtomic(files[0], await encodePngWithAlpha(cut, { cutout: (keep ?? []).map((c) => table.classes[c].name) }));
+      await writeFileAtomic(
+        files[0],
+        await encodePngWithAlpha(cut, { cutout: (keep ?? []).map((c) => table.classes[c].name) }),
+      );
     } else if (kind === 'ids') {
       // 16 bits hold more things than a picture has.
       const ids = Uint16Array.from(instances.ids);

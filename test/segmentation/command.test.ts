@@ -131,7 +131,7 @@ describe('training', () => {
         /give the mask’s file/,
       ],
       [['predict', '--image', images], /missing --model/],
-      [['learn'], /unknown action learn — sumi segment — choose from train, predict/],
+      [['learn'], /unknown action learn — sumi segment — choose from train, predict, example/],
       [[], /no action given/],
     ];
     for (const [words, message] of cases) {

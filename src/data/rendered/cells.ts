@@ -47,6 +47,7 @@ export const cells: RenderedKind = {
     { name: 'cell', mask: '#ffffff' },
   ],
   defaultCount: 200,
+  counted: 'cell',
   draw(canvas, dice) {
     const bright = dice.chance(0.5);
     const ground = bright

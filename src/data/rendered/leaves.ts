@@ -11,6 +11,7 @@ export const leaves: RenderedKind = {
     { name: 'lesion', mask: '#ff0000', colour: '#ff3b30' },
   ],
   defaultCount: 240,
+  counted: 'lesion',
   draw(canvas, dice) {
     const ground = dice.pick([
       () => dice.colour([20, 40], [20, 40], [18, 34]), // soil

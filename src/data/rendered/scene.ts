@@ -27,12 +27,14 @@ export interface RenderedKind {
   readonly family: string;
   readonly classes: readonly { readonly name: string; readonly mask: string; readonly colour?: string }[];
   readonly defaultCount: number;
+  /** The class whose things `draw` counts, where each stands by itself or touches only. */
+  readonly counted?: string;
   /** Pictures of one clip: they form a group, and show the same things a moment later. Default 1. */
   readonly frames?: number;
   /**
    * Draws a scene.
    * @param frame of the clip, from 0; draw everything else alike
-   * @returns how many things of the counted class there are, and the finish
+   * @returns how many things there are, and the finish
    */
   draw(canvas: Canvas, dice: Dice, frame: number): { objects: number; finish: Finish };
 }

@@ -1,0 +1,106 @@
+/**
+ * A whole example of each field of application: data rendered, a model trained, and scores on a part that had no say in
+ * training, neither in its steps nor in which of them was best.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { METADATA_FILE } from '../data/metadata.js';
+import { RENDERED, type RenderedName, renderDataset } from '../data/rendered/index.js';
+import { isDirectory, writeFileAtomic } from '../files/index.js';
+import { type PredictReport, predictPictures, predictTasks } from './batch.js';
+import { parseSegmentConfig, type SegmentConfigInput } from './config.js';
+import { readSegmentModel } from './model.js';
+import {
+  resumeSegmenter,
+  type SegmentTrainOptions,
+  type SegmentTrainResult,
+  trainSegmenter,
+} from './train.js';
+
+const common: SegmentConfigInput = {
+  model: { base: 12, levels: 3 },
+  patch: 96,
+  batch_size: 8,
+  steps: 400,
+  checkpoint_every: 100,
+};
+
+/** Turned by quarters where the pictures have no up. */
+const turned: SegmentConfigInput = { ...common, augment: { quarters: true } };
+
+/** What each example is trained with; the rest is as in every run. */
+export const EXAMPLES: Readonly<Record<RenderedName, SegmentConfigInput>> = {
+  cells: { ...common, augment: { quarters: true, elastic: 1 } },
+  aerial: turned,
+  landscapes: common,
+  leaves: turned,
+  streets: { ...common, steps: 500 },
+  scratches: turned,
+  moving: turned,
+  sprites: { ...common, steps: 500, augment: { quarters: true, scale: 0.3 } },
+};
+
+/** Pictures that are held back. */
+const HELD = 80;
+
+export interface ExampleOptions
+  extends Omit<SegmentTrainOptions, 'images' | 'masks' | 'classes' | 'group' | 'out' | 'config'> {
+  /** Folder for data, run and results. */
+  readonly out: string;
+  /** Replaces the example's number of steps. */
+  readonly steps?: number;
+}
+
+export interface ExampleResult {
+  readonly name: RenderedName;
+  readonly training: SegmentTrainResult;
+  /** On the part held back; null when the training was stopped before its end. */
+  readonly held: PredictReport | null;
+  /** How many of the class that is counted there are and were found; null where none is. */
+  readonly count: { readonly class: string; readonly true: number; readonly found: number } | null;
+}
+
+/**
+ * Renders, trains and measures an example; one that was stopped goes on.
+ * @throws InputError when the folder holds something else
+ */
+export async function runExample(name: RenderedName, options: ExampleOptions): Promise<ExampleResult> {
+  const { out, steps, ...loop } = options;
+  const [data, test, run] = ['data', 'held-back', 'run'].map((folder) => join(out, folder));
+  const { signal } = options;
+  // Other seeds: no picture of one is in the other.
+  if (!(await isDirectory(data))) await renderDataset(name, { out: data, seed: 0, signal });
+  if (!(await isDirectory(test))) await renderDataset(name, { out: test, seed: 1, count: HELD, signal });
+  const images = join(data, 'images');
+  const settings = parseSegmentConfig({ ...EXAMPLES[name], ...(steps === undefined ? {} : { steps }) }, name);
+  const classes = join(data, 'classes.json');
+  const training = (await isDirectory(join(run, 'checkpoints')))
+    ? await resumeSegmenter({ ...loop, steps, run })
+    : await trainSegmenter({ ...loop, images, classes, config: settings, out: run });
+  if (training.interrupted) return { name, training, held: null, count: null };
+  const model = await readSegmentModel(run);
+  const { counted } = RENDERED[name];
+  const tasks = await predictTasks(join(test, 'images'), join(test, 'masks'));
+  const results = join(out, 'results');
+  const { engine, threads } = loop;
+  const held = await predictPictures(model, tasks, results, {
+    ...{ engine, threads, signal, kinds: ['overlay'], split: counted !== undefined },
+  });
+  const count =
+    counted === undefined ? null : { class: counted, ...(await countThings(test, held, counted)) };
+  const scores = { name, step: training.best?.step, scores: held.scores, count };
+  await writeFileAtomic(join(results, 'report.json'), `${JSON.stringify(scores, null, 2)}\n`);
+  return { name, training, held, count };
+}
+
+async function countThings(
+  test: string,
+  held: PredictReport,
+  counted: string,
+): Promise<{ true: number; found: number }> {
+  const lines = (await readFile(join(test, 'images', METADATA_FILE), 'utf8')).trim().split('\n');
+  const rows = lines.map((line) => JSON.parse(line) as { objects: number });
+  const found = held.pictures.map(({ classes }) => classes.find((c) => c.name === counted)?.things ?? 0);
+  const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
+  return { true: sum(rows.map(({ objects }) => objects)), found: sum(found) };
+}
