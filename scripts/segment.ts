@@ -124,6 +124,20 @@ const segmentTrain: CommandModule<object, SegmentTrainArgs> = {
   },
 };
 
+/** How larger pictures are divided. */
+function tileOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('tile', {
+      type: 'number',
+      describe: 'Side of the tiles of larger pictures (default 256, or the patches trained on if larger)',
+    })
+    .option('overlap', { type: 'number', describe: 'Pixels that tiles share (default: a quarter)' })
+    .option('resize', {
+      type: 'number',
+      describe: 'Make pictures smaller first, to this longest side (default: as in training)',
+    });
+}
+
 export interface SegmentPredictArgs {
   model: string;
   image: string;
@@ -150,7 +164,7 @@ const segmentPredict: CommandModule<object, SegmentPredictArgs> = {
   command: 'predict',
   describe: 'Masks, cut-outs, outlines and counts of pictures by a trained model',
   builder: (yargs: Argv) =>
-    outputOptions(engineOptions(yargs))
+    tileOptions(outputOptions(engineOptions(yargs)))
       .option('model', {
         type: 'string',
         demandOption: true,
@@ -194,15 +208,6 @@ const segmentPredict: CommandModule<object, SegmentPredictArgs> = {
       .option('tolerance', {
         type: 'number',
         describe: 'svg, geojson: pixels that outlines may be off by (default 0.75)',
-      })
-      .option('tile', {
-        type: 'number',
-        describe: 'Side of the tiles of larger pictures (default 256, or the patches trained on if larger)',
-      })
-      .option('overlap', { type: 'number', describe: 'Pixels that tiles share (default: a quarter)' })
-      .option('resize', {
-        type: 'number',
-        describe: 'Make pictures smaller first, to this longest side (default: as in training)',
       })
       .example('sumi segment predict --model run --image photo.png --save cutout', 'cut out')
       .example(
@@ -249,15 +254,62 @@ const segmentExample: CommandModule<object, SegmentExampleArgs> = {
   },
 };
 
+export interface SegmentChangeArgs {
+  model: string;
+  before: string;
+  after: string;
+  out: string;
+  'min-area'?: number;
+  tile?: number;
+  overlap?: number;
+  resize?: number;
+  engine: string;
+  threads?: number;
+  json: boolean;
+  quiet: boolean;
+}
+
+const segmentChange: CommandModule<object, SegmentChangeArgs> = {
+  command: 'change',
+  describe: 'What has become another class between two pictures of one place',
+  builder: (yargs: Argv) =>
+    tileOptions(outputOptions(engineOptions(yargs)))
+      .option('model', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Model folder, or the run that made it',
+      })
+      .option('before', { type: 'string', demandOption: true, describe: 'The earlier picture' })
+      .option('after', {
+        type: 'string',
+        demandOption: true,
+        describe: 'The later picture, of the same size',
+      })
+      .option('out', { type: 'string', default: 'change', describe: 'Folder to write to' })
+      .option('min-area', {
+        type: 'number',
+        describe: 'Smaller changes are taken for uncertain edges (default 9 pixels)',
+      })
+      .example(
+        'sumi segment change --model run --before may.png --after june.png',
+        'what was built?',
+      ) as unknown as Argv<SegmentChangeArgs>,
+  handler: async (argv: ArgumentsCamelCase<SegmentChangeArgs>) => {
+    const { runSegmentChange } = await import('./cli/segment-change.js');
+    await runSegmentChange(argv);
+  },
+};
+
 /** The names are for messages about a wrong command line. */
 export const segment: CommandModule<object, object> & { readonly actions: readonly string[] } = {
   command: 'segment',
-  actions: ['train', 'predict', 'example'],
+  actions: ['train', 'predict', 'change', 'example'],
   describe: 'Tell the parts of pictures apart by a classic U-Net: train, predict',
   builder: (yargs: Argv) =>
     yargs
       .command(segmentTrain)
       .command(segmentPredict)
+      .command(segmentChange)
       .command(segmentExample)
       .demandCommand(1, 'no action given'),
   handler: () => {},

@@ -27,12 +27,16 @@ function kindsOf(text: string): Output[] {
 }
 
 /** Numbers of the classes that are named. @throws InputError for a name that is none */
-export function classNumbers(text: string | undefined, { table }: SegmentModel): number[] | undefined {
+export function classNumbers(
+  text: string | undefined,
+  { table }: SegmentModel,
+  option = '--keep',
+): number[] | undefined {
   const names = table.classes.map(({ name }) => name);
   return text?.split(',').map((part) => {
     const found = names.indexOf(part.trim());
     if (found >= 0) return found;
-    throw new InputError(`no class ${part.trim()} — --keep — choose from ${names.join(', ')}`);
+    throw new InputError(`no class ${part.trim()} — ${option} — choose from ${names.join(', ')}`);
   });
 }
 

@@ -7,14 +7,16 @@ export {
   predictPictures,
   predictTasks,
 } from './batch.js';
+export { type Change, changeOverlay, compareLabels, type Transition } from './change.js';
 export { type ClassTable, readClasses, type SegmentClass } from './classes.js';
 export { parseSegmentConfig, type SegmentConfig, type SegmentConfigInput } from './config.js';
 export { contoursGeoJson, contoursSvg, instancePolygons } from './contours.js';
 export { type CutoutOptions, cutOut, foregroundColours } from './cutout.js';
 export { EXAMPLES, type ExampleOptions, type ExampleResult, runExample } from './examples.js';
+export { growMask } from './grow.js';
 export { findInstances, type Instance, type Instances, instancesCsv } from './instances.js';
 export { type LintFinding, type LintReport, lintLines, lintPairs } from './lint.js';
-export type { LabelMap } from './masks.js';
+export { encodeMask, type LabelMap } from './masks.js';
 export type { Measurement } from './measuring.js';
 export { type ClassScores, type Evaluation, evaluate, scoresOf } from './metrics.js';
 export { readSegmentModel, type SegmentModel, writeSegmentModel } from './model.js';

@@ -7,6 +7,8 @@ import { main } from '../../scripts/cli/main.js';
 import { listStates, loadState } from '../../src/checkpoint/index.js';
 import { readSafetensors } from '../../src/checkpoint/safetensors.js';
 import { renderDataset } from '../../src/data/rendered/index.js';
+import { decodeRgb } from '../../src/image/index.js';
+import { growMask } from '../../src/segmentation/grow.js';
 import {
   parseSegmentConfig,
   readSegmentModel,
@@ -15,6 +17,7 @@ import {
 } from '../../src/segmentation/index.js';
 import { capture } from '../cli/capture.js';
 import { png, temporaryFolder, write } from '../data/helpers.js';
+import { labelled, writeTiny } from '../pipelines/tiny.js';
 
 const dir = await temporaryFolder();
 const data = join(dir, 'cells');
@@ -103,6 +106,72 @@ describe('training', () => {
     expect(things).toBeGreaterThan(50);
   });
 
+  it('says where sumi inpaint draws', async () => {
+    await writeTiny(join(dir, 'diffusion'), labelled);
+    const picture = join(images, '00002.png');
+    const found = join(dir, 'found');
+    await segment('predict', '--model', run, '--image', picture, '--out', found, '--save', 'mask', '--quiet');
+    const inpaint = (...words: string[]) =>
+      sumi(
+        'inpaint',
+        '--model',
+        join(dir, 'diffusion'),
+        '--image',
+        picture,
+        '--steps',
+        '2',
+        '--method',
+        'replace',
+        '--quiet',
+        ...words,
+      );
+    const out = join(dir, 'inpainted.png');
+    const drawn = await inpaint('--mask-from', `segment:${run}`, '--mask-grow', '2', '--out', out, '--json');
+    expect(drawn.stderr).toBe('');
+    const { painted } = JSON.parse(drawn.stdout);
+    const [was, is, mask] = await Promise.all(
+      [picture, out, join(found, '00002-mask.png')].map((f) => decodeRgb(f)),
+    );
+    const inside = Float32Array.from({ length: 48 * 48 }, (_, i) => (mask.data[i * 3] > 127 ? 1 : 0));
+    const grown = growMask(inside, mask, 2);
+    expect(painted).toBeCloseTo(grown.reduce((a, b) => a + b) / grown.length, 3);
+    expect(painted).toBeGreaterThan(inside.reduce((a, b) => a + b) / inside.length);
+    grown.forEach((g, i) => {
+      if (g === 0)
+        expect([...is.data.subarray(i * 3, i * 3 + 3)]).toEqual([...was.data.subarray(i * 3, i * 3 + 3)]);
+    });
+    expect(is.data).not.toEqual(was.data);
+    const cases: [string[], RegExp][] = [
+      [['--mask-from', run], /write segment:MODEL/],
+      [['--mask-from', `segment:${dir}`], /no segmentation model/],
+      [['--mask-from', `segment:${run}`, '--mask-classes', 'dog'], /no class dog — --mask-classes/],
+      [['--mask', picture, '--mask-classes', 'cell'], /a mask’s file has no classes/],
+      [['--mask', picture, '--mask-from', `segment:${run}`], /exclude each other/],
+      [[], /no mask — sumi inpaint/],
+    ];
+    for (const [words, message] of cases) {
+      const { code, stderr } = await inpaint(...words);
+      expect(stderr, words.join(' ')).toMatch(message);
+      expect(code).toBe(2);
+    }
+  });
+
+  it('says what has changed between two pictures', async () => {
+    const [before, after] = ['00000.png', '00001.png'].map((name) => join(images, name));
+    const out = join(dir, 'changed-out');
+    const words = ['change', '--model', run, '--out', out, '--quiet', '--json'];
+    const { code, stdout } = await segment(...words, '--before', before, '--after', after);
+    expect(code).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report.transitions.map((t: { from: string; to: string }) => `${t.from} ${t.to}`).sort()).toEqual([
+      'background cell',
+      'cell background',
+    ]);
+    expect(await readdir(out)).toEqual(['change-mask.png', 'change-overlay.png', 'change.json']);
+    const same = JSON.parse((await segment(...words, '--before', before, '--after', before)).stdout);
+    expect(same.share).toBe(0);
+  });
+
   it('is refused with reasons', async () => {
     const cases: [string[], RegExp][] = [
       [['train'], /give --images, --masks and --out/],
@@ -131,7 +200,7 @@ describe('training', () => {
         /give the mask’s file/,
       ],
       [['predict', '--image', images], /missing --model/],
-      [['learn'], /unknown action learn — sumi segment — choose from train, predict, example/],
+      [['learn'], /unknown action learn — sumi segment — choose from train, predict, change, example/],
       [[], /no action given/],
     ];
     for (const [words, message] of cases) {
