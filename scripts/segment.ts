@@ -138,6 +138,21 @@ function tileOptions<T>(yargs: Argv<T>) {
     });
 }
 
+/** What counts as a thing. */
+function thingOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('split', {
+      type: 'boolean',
+      default: false,
+      describe: 'Count things that touch as several, by a watershed of the distance to the edge',
+    })
+    .option('neck', {
+      type: 'number',
+      describe: 'split: how much narrower than the things their neck must be, 0 to 1 (default 0.2)',
+    })
+    .option('min-area', { type: 'number', describe: 'Smaller things do not count (default 9 pixels)' });
+}
+
 export interface SegmentPredictArgs {
   model: string;
   image: string;
@@ -164,7 +179,7 @@ const segmentPredict: CommandModule<object, SegmentPredictArgs> = {
   command: 'predict',
   describe: 'Masks, cut-outs, outlines and counts of pictures by a trained model',
   builder: (yargs: Argv) =>
-    tileOptions(outputOptions(engineOptions(yargs)))
+    thingOptions(tileOptions(outputOptions(engineOptions(yargs))))
       .option('model', {
         type: 'string',
         demandOption: true,
@@ -195,16 +210,6 @@ const segmentPredict: CommandModule<object, SegmentPredictArgs> = {
         default: true,
         describe: 'cutout: take the background’s colour out of soft edges',
       })
-      .option('split', {
-        type: 'boolean',
-        default: false,
-        describe: 'Count things that touch as several, by a watershed of the distance to the edge',
-      })
-      .option('neck', {
-        type: 'number',
-        describe: 'split: how much narrower than the things their neck must be, 0 to 1 (default 0.2)',
-      })
-      .option('min-area', { type: 'number', describe: 'Smaller things do not count (default 9 pixels)' })
       .option('tolerance', {
         type: 'number',
         describe: 'svg, geojson: pixels that outlines may be off by (default 0.75)',
@@ -217,6 +222,57 @@ const segmentPredict: CommandModule<object, SegmentPredictArgs> = {
   handler: async (argv: ArgumentsCamelCase<SegmentPredictArgs>) => {
     const { runSegmentPredict } = await import('./cli/segment-predict.js');
     await runSegmentPredict(argv);
+  },
+};
+
+export interface SegmentVideoArgs {
+  model: string;
+  video: string;
+  out: string;
+  smooth?: number;
+  frames?: number;
+  split: boolean;
+  neck?: number;
+  'min-area'?: number;
+  film: boolean;
+  tile?: number;
+  overlap?: number;
+  engine: string;
+  threads?: number;
+  json: boolean;
+  quiet: boolean;
+}
+
+const segmentVideo: CommandModule<object, SegmentVideoArgs> = {
+  command: 'video',
+  describe: 'Masks of a moving picture’s frames, and things followed through them',
+  builder: (yargs: Argv) =>
+    thingOptions(tileOptions(outputOptions(engineOptions(yargs))))
+      .option('model', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Model folder, or the run that made it',
+      })
+      .option('video', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Folder of frames, animated WebP or GIF, or a video (which needs ffmpeg)',
+      })
+      .option('out', { type: 'string', default: 'moving', describe: 'Folder to write to' })
+      .option('smooth', {
+        type: 'number',
+        describe: 'Weight of each neighbouring frame beside a frame’s own, 0 to 1 (default 0.25; 0: none)',
+      })
+      .option('frames', { type: 'number', describe: 'Only so many of the first frames' })
+      .option('film', {
+        type: 'boolean',
+        default: true,
+        describe: 'Write motion.webp: masks, ways and numbers',
+      })
+      .example('sumi segment video --model run --video clip.webp', '') as unknown as Argv<SegmentVideoArgs>,
+  handler: async (argv: ArgumentsCamelCase<SegmentVideoArgs>) => {
+    const { runSegmentVideo } = await import('./cli/segment-video.js');
+    await runSegmentVideo(argv);
   },
 };
 
@@ -303,13 +359,14 @@ const segmentChange: CommandModule<object, SegmentChangeArgs> = {
 /** The names are for messages about a wrong command line. */
 export const segment: CommandModule<object, object> & { readonly actions: readonly string[] } = {
   command: 'segment',
-  actions: ['train', 'predict', 'change', 'example'],
-  describe: 'Tell the parts of pictures apart by a classic U-Net: train, predict',
+  actions: ['train', 'predict', 'change', 'video', 'example'],
+  describe: 'Tell the parts of pictures apart by a classic U-Net: train, predict, compare, follow',
   builder: (yargs: Argv) =>
     yargs
       .command(segmentTrain)
       .command(segmentPredict)
       .command(segmentChange)
+      .command(segmentVideo)
       .command(segmentExample)
       .demandCommand(1, 'no action given'),
   handler: () => {},

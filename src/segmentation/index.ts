@@ -13,6 +13,7 @@ export { parseSegmentConfig, type SegmentConfig, type SegmentConfigInput } from 
 export { contoursGeoJson, contoursSvg, instancePolygons } from './contours.js';
 export { type CutoutOptions, cutOut, foregroundColours } from './cutout.js';
 export { EXAMPLES, type ExampleOptions, type ExampleResult, runExample } from './examples.js';
+export { type Clip, openClip } from './frames.js';
 export { growMask } from './grow.js';
 export { findInstances, type Instance, type Instances, instancesCsv } from './instances.js';
 export { type LintFinding, type LintReport, lintLines, lintPairs } from './lint.js';
@@ -26,6 +27,7 @@ export { findPairs, GROUPINGS, type Grouping } from './pairs.js';
 export { foregroundOf, type Prediction, type PredictOptions, predictFile } from './predict.js';
 export { connectedRegions, distanceTransform, splitTouching } from './regions.js';
 export { mostProbable, type Probabilities, Segmenter, type TileOptions } from './segmenter.js';
+export { type Track, Tracker, type TrackOptions, tracksCsv } from './tracks.js';
 export {
   checkMasks,
   resumeSegmenter,
@@ -35,3 +37,4 @@ export {
   trainSegmenter,
 } from './train.js';
 export { Evaluator } from './truth.js';
+export { predictVideo, type VideoOptions, type VideoReport } from './video.js';

@@ -8,6 +8,7 @@ import { listStates, loadState } from '../../src/checkpoint/index.js';
 import { readSafetensors } from '../../src/checkpoint/safetensors.js';
 import { renderDataset } from '../../src/data/rendered/index.js';
 import { decodeRgb } from '../../src/image/index.js';
+import { openClip } from '../../src/segmentation/frames.js';
 import { growMask } from '../../src/segmentation/grow.js';
 import {
   parseSegmentConfig,
@@ -172,6 +173,38 @@ describe('training', () => {
     expect(same.share).toBe(0);
   });
 
+  it('goes through the frames of a clip', async () => {
+    const out = join(dir, 'clip-out');
+    const words = [
+      'video',
+      '--model',
+      run,
+      '--video',
+      images,
+      '--frames',
+      '3',
+      '--out',
+      out,
+      '--quiet',
+      '--json',
+    ];
+    const { code, stdout, stderr } = await segment(...words);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const report = JSON.parse(stdout);
+    expect(report).toMatchObject({ frames: 3, width: 48, height: 48 });
+    expect(await readdir(join(out, 'masks'))).toEqual(['00000.png', '00001.png', '00002.png']);
+    const film = await openClip(join(out, 'motion.webp'));
+    expect(film.count).toBe(3);
+    const lines = (await readFile(join(out, 'tracks.csv'), 'utf8')).trim().split('\r\n');
+    expect(lines.length - 1).toBe(
+      report.tracks.reduce((n: number, t: { frames: number }) => n + t.frames, 0),
+    );
+    expect(
+      (await segment('video', '--model', run, '--video', join(dir, 'no.mp4'), '--quiet')).stderr,
+    ).toMatch(/no such file/);
+    expect((await segment(...words, '--smooth', '2')).stderr).toMatch(/--smooth/);
+  });
+
   it('is refused with reasons', async () => {
     const cases: [string[], RegExp][] = [
       [['train'], /give --images, --masks and --out/],
@@ -200,7 +233,7 @@ describe('training', () => {
         /give the mask’s file/,
       ],
       [['predict', '--image', images], /missing --model/],
-      [['learn'], /unknown action learn — sumi segment — choose from train, predict, change, example/],
+      [['learn'], /unknown action learn — sumi segment — choose from train, predict, change, video, example/],
       [[], /no action given/],
     ];
     for (const [words, message] of cases) {
