@@ -280,6 +280,7 @@ export interface SegmentExampleArgs {
   name: RenderedName;
   out?: string;
   steps?: number;
+  dtype: 'fp32' | 'fp16';
   engine: string;
   threads?: number;
   json: boolean;
@@ -302,7 +303,13 @@ const segmentExample: CommandModule<object, SegmentExampleArgs> = {
         type: 'string',
         describe: 'Folder for data, run and results (default: runs/example-NAME)',
       })
-      .option('steps', { type: 'number', describe: 'Steps (default: the example’s, 400 or 500)' })
+      .option('steps', { type: 'number', describe: 'Steps (default: the example’s, 400 to 900)' })
+      .option('dtype', {
+        type: 'string',
+        choices: ['fp32', 'fp16'] as const,
+        default: 'fp32' as const,
+        describe: 'Weights of the model',
+      })
       .example('sumi segment example cells', 'a few minutes') as unknown as Argv<SegmentExampleArgs>,
   handler: async (argv: ArgumentsCamelCase<SegmentExampleArgs>) => {
     const { runSegmentExample } = await import('./cli/segment-example.js');
@@ -356,18 +363,20 @@ const segmentChange: CommandModule<object, SegmentChangeArgs> = {
   },
 };
 
-/** The names are for messages about a wrong command line. */
-export const segment: CommandModule<object, object> & { readonly actions: readonly string[] } = {
+/** Commands of a command; the names are for messages about a wrong command line too. */
+export const segment: CommandModule & { readonly actions: readonly CommandModule<object, never>[] } = {
   command: 'segment',
-  actions: ['train', 'predict', 'change', 'video', 'example'],
+  actions: [
+    segmentTrain as CommandModule<object, never>,
+    segmentPredict as CommandModule<object, never>,
+    segmentChange as CommandModule<object, never>,
+    segmentVideo as CommandModule<object, never>,
+    segmentExample as CommandModule<object, never>,
+  ],
   describe: 'Tell the parts of pictures apart by a classic U-Net: train, predict, compare, follow',
-  builder: (yargs: Argv) =>
-    yargs
-      .command(segmentTrain)
-      .command(segmentPredict)
-      .command(segmentChange)
-      .command(segmentVideo)
-      .command(segmentExample)
-      .demandCommand(1, 'no action given'),
+  builder: (yargs: Argv) => {
+    for (const action of segment.actions) yargs.command(action);
+    return yargs.demandCommand(1, 'no action given');
+  },
   handler: () => {},
 };

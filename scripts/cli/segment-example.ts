@@ -17,6 +17,7 @@ export async function runSegmentExample(argv: SegmentExampleArgs): Promise<void>
   const result = await interruptible((signal) =>
     runExample(name, {
       ...{ out, steps, engine, threads, signal },
+      dtype: argv.dtype === 'fp16' ? 'F16' : 'F32',
       onRead: display.read,
       onStep: display.step,
       onNote: display.note,
@@ -35,6 +36,9 @@ export async function runSegmentExample(argv: SegmentExampleArgs): Promise<void>
   }
   print(`${name}: rendered pictures, ${held.pictures.length} of them held back`);
   for (const line of held.scores ? scoreTable(held.scores) : []) print(line);
-  if (count) print(`${count.class}: ${count.found} counted, ${count.true} there`);
+  if (count)
+    print(
+      `${count.class}: ${count.found} counted, ${count.true} there; the counts of single pictures are off by ${count.off}`,
+    );
   print(`${out}: run/model, results/sheet.png, results/report.json`);
 }

@@ -59,7 +59,7 @@ export function usageError(
     const advice = guess ? `did you mean ${guess}?` : `choose from ${names.join(', ')}`;
     return new InputError(`unknown command ${first} — sumi — ${advice}`);
   }
-  const { actions } = command as { actions?: readonly string[] };
+  const actions = (command as { actions?: readonly CommandModule<object, never>[] }).actions?.map(nameOf);
   const action = argv.slice(argv.indexOf(first as string) + 1).find((word) => !word.startsWith('-'));
   if (actions && !actions.includes(action ?? '')) {
     const what = action === undefined ? 'no action given' : `unknown action ${action}`;
