@@ -11,7 +11,7 @@ import {
   readSegmentModel,
   Segmenter,
 } from '../../src/segmentation/index.js';
-import type { SegmentChangeArgs } from '../segment.js';
+import type { SegmentChangeArgs } from '../segment/change.js';
 import { interruptible } from './interrupt.js';
 import { print, printJson } from './report.js';
 import { positive } from './train.js';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import { type Measurement, runExample } from '../../src/segmentation/index.js';
-import type { SegmentExampleArgs } from '../segment.js';
+import type { SegmentExampleArgs } from '../segment/example.js';
 import { interruptible } from './interrupt.js';
 import { note, print, printJson } from './report.js';
 import { scoreLine, scoreTable } from './segment-report.js';

@@ -12,7 +12,7 @@ import {
   readSegmentModel,
   type SegmentModel,
 } from '../../src/segmentation/index.js';
-import type { SegmentPredictArgs } from '../segment.js';
+import type { SegmentPredictArgs } from '../segment/predict.js';
 import { interruptible } from './interrupt.js';
 import { startProgress } from './progress.js';
 import { note, print, printJson } from './report.js';

@@ -11,7 +11,7 @@ import {
   type SegmentTrainResult,
   trainSegmenter,
 } from '../../src/segmentation/index.js';
-import type { SegmentTrainArgs } from '../segment.js';
+import type { SegmentTrainArgs } from '../segment/train.js';
 import { interruptible } from './interrupt.js';
 import { note, print, printJson } from './report.js';
 import { scoreLine } from './segment-report.js';

@@ -4,15 +4,16 @@ import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
 import { writeFileAtomic } from '../../src/files/index.js';
 import { predictVideo, readSegmentModel } from '../../src/segmentation/index.js';
-import type { SegmentVideoArgs } from '../segment.js';
+import type { SegmentVideoArgs } from '../segment/video.js';
 import { interruptible } from './interrupt.js';
 import { type Progress, startProgress } from './progress.js';
 import { note, print, printJson } from './report.js';
 import { positive } from './train.js';
 
 export async function runSegmentVideo(argv: SegmentVideoArgs): Promise<void> {
-  for (const name of ['tile', 'threads', 'min-area', 'frames'] as const) positive(name, argv[name], true);
-  const { smooth, out, tile, overlap, split, neck, threads, film } = argv;
+  for (const name of ['tile', 'resize', 'threads', 'min-area', 'frames'] as const)
+    positive(name, argv[name], true);
+  const { smooth, out, tile, overlap, resize, split, neck, threads, film } = argv;
   if (smooth !== undefined && !(smooth >= 0 && smooth <= 1))
     throw new InputError(`${smooth} is no use — --smooth — give a number from 0 to 1`);
   const engine = argv.engine as Engine;
@@ -22,7 +23,7 @@ export async function runSegmentVideo(argv: SegmentVideoArgs): Promise<void> {
   let progress: Progress | undefined;
   const made = await interruptible((signal) =>
     predictVideo(model, argv.video, out, {
-      ...{ engine, threads, tile, overlap, smooth, split, neck, film, signal },
+      ...{ engine, threads, tile, overlap, resize, smooth, split, neck, film, signal },
       most: argv.frames,
       minArea: argv['min-area'],
       onFrame: (done, total) => {

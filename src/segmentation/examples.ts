@@ -101,8 +101,7 @@ export async function runExample(name: RenderedName, options: ExampleOptions): P
   const held = await predictPictures(model, tasks, results, {
     ...{ engine, threads, signal, kinds: ['overlay'], split: counted !== undefined },
   });
-  const count =
-    counted === undefined ? null : { class: counted, ...(await countThings(test, held, counted)) };
+  const count = counted === undefined ? null : await countThings(test, held, counted);
   const scores = { name, step: training.best?.step, scores: held.scores, count };
   await writeFileAtomic(join(results, 'report.json'), `${JSON.stringify(scores, null, 2)}\n`);
   return { name, training, held, count };

@@ -9,6 +9,7 @@ import { loadParams, saveParams } from '../checkpoint/load.js';
 import { findWeights, WEIGHTS_NAME } from '../checkpoint/weights.js';
 import { InputError } from '../errors.js';
 import { isFile, settledDirectory, writeDirectoryAtomically } from '../files/index.js';
+import { shippedFolders } from '../pipelines/model.js';
 import { type ClassicUNetConfig, classicUNetSpecs, parseClassicUNetConfig } from '../unet/index.js';
 import { type ClassTable, parseClasses, tableAsJson } from './classes.js';
 
@@ -52,7 +53,7 @@ export async function writeSegmentModel(
 }
 
 /**
- * Reads a model's folder, or that of the run that made it.
+ * Reads a model's folder, that of the run that made it, or a shipped model by its name.
  * @throws InputError when it is none, or a part is missing or damaged
  */
 export async function readSegmentModel(path: string): Promise<SegmentModel> {
@@ -84,13 +85,23 @@ export async function readSegmentModel(path: string): Promise<SegmentModel> {
   };
 }
 
+/** Models that come with Sumi and tell parts of pictures apart, by name. */
+const shipped = (): Map<string, string> => shippedFolders('config.json');
+
 async function modelFolder(path: string): Promise<string> {
-  for (const dir of [join(path, 'model'), path]) {
+  const named = shipped().get(path);
+  // A folder of that name in the working directory comes first if it holds a model.
+  for (const dir of [join(path, 'model'), path, ...(named === undefined ? [] : [named])]) {
     const settled = await settledDirectory(dir);
     if (await isFile(join(settled, 'sumi.json'))) return settled;
   }
   throw noModel(path);
 }
 
-const noModel = (path: string): InputError =>
-  new InputError(`no segmentation model — ${path} — name a folder that sumi segment train made`);
+function noModel(path: string): InputError {
+  const names = [...shipped().keys()];
+  const known = names.length > 0 ? `, or ${names.join(', ')}` : '';
+  return new InputError(
+    `no segmentation model — ${path} — name a folder that sumi segment train made${known}`,
+  );
+}

@@ -12,12 +12,12 @@ import { findInstances, type InstanceOptions } from './instances.js';
 import { encodeMask } from './masks.js';
 import type { SegmentModel } from './model.js';
 import { overlay } from './overlay.js';
-import { enlarge } from './predict.js';
-import { mostProbable, type Probabilities, Segmenter, type TileOptions } from './segmenter.js';
+import { enlarge, type PredictOptions } from './predict.js';
+import { mostProbable, type Probabilities, Segmenter } from './segmenter.js';
 import { type Track, Tracker, type TrackOptions, tracksCsv } from './tracks.js';
 
 export interface VideoOptions
-  extends TileOptions,
+  extends PredictOptions,
     InstanceOptions,
     TrackOptions,
     Pick<CompileOptions, 'engine' | 'threads'> {
@@ -143,9 +143,9 @@ interface Frame {
 async function frameProbabilities(
   segmenter: Segmenter,
   picture: RgbPicture,
-  options: TileOptions,
+  { resize = segmenter.model.resize, ...options }: PredictOptions,
 ): Promise<Probabilities> {
-  const size = limitSize(picture, segmenter.model.resize);
+  const size = limitSize(picture, resize);
   if (size.width === picture.width) return segmenter.probabilities(picture, options);
   const { data } = await sharp(picture.data, {
     raw: { width: picture.width, height: picture.height, channels: 3 },
