@@ -28,22 +28,19 @@ const common: SegmentConfigInput = {
 /** Turned by quarters where the pictures have no up. */
 const turned: SegmentConfigInput = { ...common, augment: { quarters: true } };
 
+/** Smaller patches are enough where the things are small or look alike everywhere. */
+const close: SegmentConfigInput = { ...common, patch: 64, steps: 300 };
+
 /** What each example is trained with; the rest is as in every run. */
 export const EXAMPLES: Readonly<Record<RenderedName, SegmentConfigInput>> = {
   cells: { ...common, augment: { quarters: true, elastic: 1 } },
   aerial: turned,
-  landscapes: common,
+  landscapes: close,
   leaves: turned,
-  streets: { ...common, steps: 500 },
-  scratches: turned,
-  moving: turned,
-  /** The shipped model: any colour on any ground takes a wider view and more steps. */
-  sprites: {
-    ...common,
-    model: { base: 12, levels: 4 },
-    steps: 900,
-    augment: { quarters: true, scale: 0.3, colour: 0.25 },
-  },
+  streets: { ...close, steps: 400 },
+  scratches: { ...close, augment: { quarters: true } },
+  moving: { ...close, augment: { quarters: true } },
+  sprites: { ...common, steps: 500, augment: { quarters: true, scale: 0.3 } },
 };
 
 /** Pictures that are held back. */

@@ -1,5 +1,6 @@
 /** Things counted and measured. */
 import type { ClassTable } from './classes.js';
+import { csv } from './csv.js';
 import type { LabelMap } from './masks.js';
 import { connectedRegions, type Regions, splitTouching } from './regions.js';
 import type { Probabilities } from './segmenter.js';
@@ -121,21 +122,13 @@ const COLUMNS = [
   'probability',
 ] as const;
 
-/** Quoted where a comma, a quote or a line break would be taken for the table's own (RFC 4180). */
-const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-
-/** A table with a line for each thing, RFC 4180. */
-export function instancesCsv(
+/** A table with a line for each thing. */
+export const instancesCsv = (
   pictures: readonly { readonly image: string; readonly list: readonly Instance[] }[],
-): string {
-  const cell = (value: Instance[(typeof COLUMNS)[number]]) =>
-    value === null
-      ? ''
-      : typeof value === 'number' && !Number.isInteger(value)
-        ? String(Number(value.toFixed(3)))
-        : quoted(String(value));
-  const lines = pictures.flatMap(({ image, list }) =>
-    list.map((instance) => [quoted(image), ...COLUMNS.map((column) => cell(instance[column]))].join(',')),
+): string =>
+  csv(
+    ['image', ...COLUMNS],
+    pictures.flatMap(({ image, list }) =>
+      list.map((instance) => [image, ...COLUMNS.map((column) => instance[column])]),
+    ),
   );
-  return [['image', ...COLUMNS].join(','), ...lines, ''].join('\r\n');
-}

@@ -1,4 +1,5 @@
 /** Things followed from frame to frame. */
+import { csv } from './csv.js';
 import type { Instance } from './instances.js';
 
 export interface TrackPoint {
@@ -94,25 +95,15 @@ function expected(points: readonly TrackPoint[], frame: number): [number, number
   return [last.x + (last.x - before.x) * pace, last.y + (last.y - before.y) * pace];
 }
 
-/** A line for each track and frame, RFC 4180. Speeds are pixels a frame since the track's last point. */
-export function tracksCsv(tracks: readonly Track[]): string {
-  const quoted = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const number = (x: number) => String(Number(x.toFixed(3)));
-  const lines = tracks.flatMap(({ id, class: name, points }) =>
-    points.map((point, i) => {
-      const { frame, x, y, area } = point;
-      const last = points[i - 1];
-      const speed = last && [(x - last.x) / (frame - last.frame), (y - last.y) / (frame - last.frame)];
-      return [
-        id,
-        quoted(name),
-        frame,
-        number(x),
-        number(y),
-        area,
-        ...(speed ? speed.map(number) : ['', '']),
-      ].join(',');
-    }),
+/** A line for each track and frame. Speeds are pixels a frame since the track's last point. */
+export const tracksCsv = (tracks: readonly Track[]): string =>
+  csv(
+    ['track', 'class', 'frame', 'x', 'y', 'area', 'vx', 'vy'],
+    tracks.flatMap(({ id, class: name, points }) =>
+      points.map(({ frame, x, y, area }, i) => {
+        const last = points[i - 1];
+        const speed = (from: number, to: number) => (to - from) / (frame - last.frame);
+        return [id, name, frame, x, y, area, last ? speed(last.x, x) : null, last ? speed(last.y, y) : null];
+      }),
+    ),
   );
-  return ['track,class,frame,x,y,area,vx,vy', ...lines, ''].join('\r\n');
-}

@@ -190,9 +190,6 @@ function weightsOf({ class_weights: given }: SegmentConfig, { examples, table }:
   return counts.map((count) => (count > 0 ? median / count : 0));
 }
 
-/** Batches whose statistics the published norms have. */
-const STATISTICS_BATCHES = 16;
-
 async function runTraining(
   run: string,
   data: SegmentData,
@@ -213,55 +210,19 @@ async function runTraining(
   });
   const [newest] = await listStates(run);
   const validation = await Validation.open(run, newest?.step ?? 0);
-  const shown = spread(held.length > 0 ? held : train, 8);
-  const model = join(run, 'model');
   const enough = new AbortController();
   const exhausted = () => config.patience > 0 && validation.sinceBest >= config.patience;
   if (exhausted()) enough.abort();
 
+  const published = { run, network, config, table, patches, train, held, validation };
   const publish = async (ema: Float32Array, step: number) => {
-    const known = validation.entries.some((entry) => entry.step === step);
-    if (known && (await isFile(join(model, 'config.json')))) return;
-    const batches = Array.from({ length: STATISTICS_BATCHES }, (_, i) => patches.feeds(i + 1).pixels);
-    const params = await measureStatistics(network, ema, batches, { engine, threads });
-    const made: SegmentModel = {
-      config: network,
-      params,
-      table,
-      patch: config.patch,
-      resize: config.resize,
-      recipe: { step, pictures: train.length, config: config as unknown as JsonObject },
-    };
-    const segmenter = new Segmenter(made, { engine, threads });
-    try {
-      let evaluation: Measurement | null = null;
-      if (held.length > 0) {
-        evaluation = { step, ...(await measure(segmenter, held, table)).evaluation };
-        if (!known) await validation.add(evaluation);
-        options.onMeasure?.(evaluation, validation.best?.step === step);
-      }
-      const { predictions } = await measure(segmenter, shown, table);
-      const rows = shown.map((picture, i) => ({
-        picture,
-        truth: { ...predictions[i], data: picture.labels },
-        prediction: predictions[i],
-      }));
-      await writePng(samplePath(run, step), await segmentSheet(rows, table));
-      if (held.length === 0 || validation.best?.step === step) {
-        const recipe = { ...made.recipe, validation: evaluation as unknown as JsonObject | null };
-        await writeSegmentModel(model, { ...made, recipe }, options.dtype);
-      }
-    } finally {
-      await segmenter.dispose();
-    }
-    if (exhausted()) {
-      options.onNote?.(
-        `no better for ${config.patience} measurements: the best was at step ${validation.best?.step}`,
-      );
-      enough.abort();
-    }
+    await publishModel(published, ema, step, options);
+    if (!exhausted()) return;
+    options.onNote?.(
+      `no better for ${config.patience} measurements: the best was at step ${validation.best?.step}`,
+    );
+    enough.abort();
   };
-
   const signal = AbortSignal.any([enough.signal, ...(options.signal ? [options.signal] : [])]);
   const { steps, learning_rate, lr_warmup_steps, lr_scheduler, checkpoint_every, patience, ...identity } =
     config;
@@ -283,17 +244,11 @@ async function runTraining(
   const stoppedEarly = enough.signal.aborted;
   return {
     run,
-    model,
+    model: join(run, 'model'),
     pictures: { train: train.length, validation: held.length },
     stage: { step, steps: result.steps, loss, seconds },
     best: validation.best,
     stoppedEarly,
     interrupted: result.interrupted && !stoppedEarly,
   };
-}
-
-/** Evenly spread examples. */
-function spread(examples: readonly Example[], wanted: number): Example[] {
-  const n = Math.min(wanted, examples.length);
-  return Array.from({ length: n }, (_, i) => examples[Math.floor((i * examples.length) / n)]);
 }
