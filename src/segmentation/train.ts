@@ -4,25 +4,21 @@ import type { JsonObject } from '../checkpoint/json.js';
 import { listStates } from '../checkpoint/state.js';
 import { initParams } from '../engine/params.js';
 import { InputError } from '../errors.js';
-import { isFile } from '../files/index.js';
-import { writePng } from '../image/index.js';
 import { Random } from '../random.js';
 import { lockRun } from '../training/lock.js';
 import { fingerprintOf, type LoopOptions, runStage, type StageResult } from '../training/loop.js';
-import { createRunDir, readRunConfig, samplePath } from '../training/run-dir.js';
+import { createRunDir, readRunConfig } from '../training/run-dir.js';
 import { parseClassicUNetConfig } from '../unet/index.js';
 import { type ClassTable, IGNORED, parseClasses, readClasses, tableAsJson } from './classes.js';
 import { parseSegmentConfig, type SegmentConfig } from './config.js';
-import { type Example, loadExamples, type SegmentData, splitByGroup } from './dataset.js';
+import { loadExamples, type SegmentData, splitByGroup } from './dataset.js';
 import { type LintReport, lintPairs } from './lint.js';
 import { segmentLoss } from './loss.js';
-import { type Measurement, measure, Validation } from './measuring.js';
-import { type SegmentModel, writeSegmentModel } from './model.js';
-import { segmentSheet } from './overlay.js';
+import { type Measurement, Validation } from './measuring.js';
 import { findPairs, type Grouping, type Pairs } from './pairs.js';
 import { Patches } from './patches.js';
-import { Segmenter } from './segmenter.js';
-import { measureStatistics, splitSpecs } from './statistics.js';
+import { publishModel } from './publish.js';
+import { splitSpecs } from './statistics.js';
 
 export interface SegmentTrainOptions extends LoopOptions {
   readonly images: string;
@@ -196,7 +192,6 @@ async function runTraining(
   config: SegmentConfig,
   options: SegmentTrainOptions | (SegmentResumeOptions & LoopOptions),
 ): Promise<SegmentTrainResult> {
-  const { engine, threads } = options;
   const { table } = data;
   const network = parseClassicUNetConfig({ ...config.model, n_classes: table.classes.length });
   const { trained } = splitSpecs(network);
