@@ -63,6 +63,7 @@ export { type LoraFile, type MergedLora, mergeLoras, readLora } from './lora/ind
 export * from './pipelines/index.js';
 export { Random } from './random.js';
 export * from './schedulers/index.js';
+export * from './segmentation/index.js';
 export {
   ClipTokenizer,
   clipText,

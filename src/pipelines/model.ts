@@ -1,5 +1,5 @@
 /** Opens a checkpoint as what the pipelines work with: configurations, weights, labels, and how to decode. */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type AutoencoderNetwork, openAutoencoder } from '../autoencoder/index.js';
@@ -36,15 +36,20 @@ function modelsFolder(): string | undefined {
     });
 }
 
-/** Names of the models that come with Sumi. */
-export function shippedModels(): string[] {
+/** Folders of the models that come with Sumi, by name. @param holds a file that only the wanted ones have */
+export function shippedFolders(holds: string): Map<string, string> {
   const folder = modelsFolder();
-  if (!folder) return [];
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name)
-    .sort();
+  if (!folder) return new Map();
+  const names = readdirSync(folder).sort();
+  return new Map(
+    names
+      .map((name): [string, string] => [name, path.join(folder, name)])
+      .filter(([, dir]) => existsSync(path.join(dir, holds))),
+  );
 }
+
+/** Names of the models that come with Sumi and draw. */
+export const shippedModels = (): string[] => [...shippedFolders('model_index.json').keys()];
 
 /** Whether a folder is worth opening as a checkpoint or a run that has written one. */
 async function holdsModel(dir: string): Promise<boolean> {
@@ -63,7 +68,7 @@ export async function findModel(nameOrDir: string): Promise<string> {
   const ships = shipped.includes(nameOrDir);
   const local = await settledDirectory(nameOrDir);
   if (ships ? await holdsModel(local) : await isDirectory(local)) return local;
-  if (ships) return path.join(modelsFolder() as string, nameOrDir);
+  if (ships) return shippedFolders('model_index.json').get(nameOrDir) as string;
   const known = shipped.length > 0 ? `a folder, or one of ${shipped.join(', ')}` : 'a folder';
   throw new InputError(`no model ${nameOrDir} — --model — name ${known}`);
 }

@@ -5,7 +5,7 @@ import { normSpecs, param } from './layers.js';
 
 const EPS = 1e-5;
 /** Share of the newest batch in the running statistics. */
-const MOMENTUM = 0.1;
+export const BATCH_SHARE = 0.1;
 
 /**
  * Parameters of `batchNorm`: `weight` and `bias`, which train, and the buffers `running_mean` and `running_var`,
@@ -52,4 +52,4 @@ export function batchNorm(
 }
 
 const blend = (old: Tensor1D, batch: Tensor1D, correction: number): Tensor1D =>
-  tf.add(tf.mul(old, 1 - MOMENTUM), tf.mul(batch, MOMENTUM * correction));
+  tf.add(tf.mul(old, 1 - BATCH_SHARE), tf.mul(batch, BATCH_SHARE * correction));
