@@ -16,7 +16,7 @@ export interface Transition {
 }
 
 export interface Change {
-  /** [height, width]: 1 where the class is another one. */
+  /** [height, width], 1 where the class is another one. */
   readonly changed: LabelMap;
   /** Largest first. */
   readonly transitions: readonly Transition[];

@@ -38,7 +38,7 @@ export interface InstanceOptions {
 
 export interface Instances {
   readonly list: readonly Instance[];
-  /** [height, width]: the id of each pixel's thing, 0 where there is none. */
+  /** [height, width], the id of each pixel's thing, 0 where there is none. */
   readonly ids: Int32Array;
 }
 

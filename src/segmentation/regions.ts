@@ -1,7 +1,7 @@
 /** Parts of a mask that hang together, and touching things told apart. */
 import type { Size } from '../image/index.js';
 
-/** [height, width]: the number of each pixel's region, from 1; 0 where there is none. */
+/** [height, width], the number of each pixel's region, from 1; 0 where there is none. */
 export interface Regions extends Size {
   readonly data: Int32Array;
   readonly count: number;
