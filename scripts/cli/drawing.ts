@@ -5,7 +5,7 @@ import type { Recipe } from '../../src/image/index.js';
 import {
   checkGuidance,
   checkSeed,
-  DiffusionPipeline,
+  type DiffusionPipeline,
   type GeneratedPicture,
   type SamplingOptions,
 } from '../../src/pipelines/index.js';
@@ -14,13 +14,14 @@ import { requireWhole } from './checks.js';
 import { labelsOf } from './generate.js';
 import { guidanceFacts, guidanceOf } from './guidance.js';
 import { interruptible } from './interrupt.js';
-import { loraFacts, loraFiles } from './lora.js';
+import { loraFacts } from './lora.js';
+import { openPipeline } from './opening.js';
 import type { DrawingArgs } from './options.js';
 import { outputsOf, prepareFiles } from './outputs.js';
 import { type Progress, startProgress } from './progress.js';
 import { promptFacts, promptOptions } from './prompt.js';
 import { note, print, printJson } from './report.js';
-import { precisionOf, speedFacts, speedOf } from './speed.js';
+import { speedFacts, speedOf } from './speed.js';
 import { version } from './version.js';
 
 /** What both pipelines take. */
@@ -63,15 +64,7 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
   const started = performance.now();
   const outputs = outputsOf({ ...argv, grid: false });
   const engine = argv.engine as Engine;
-  const loras = await loraFiles(argv);
-  const { model, threads, guide } = argv;
-  const pipeline = await DiffusionPipeline.fromPretrained(model, {
-    engine,
-    threads,
-    loras,
-    guide,
-    ...precisionOf(argv),
-  });
+  const { pipeline, loras } = await openPipeline(argv);
   try {
     const { count, seed, steps } = argv;
     const label = labelsOf(argv.label, pipeline.labels);

@@ -6,7 +6,7 @@ import { contactSheet, type Recipe, writePng } from '../../src/image/index.js';
 import {
   checkGuidance,
   checkSeed,
-  DiffusionPipeline,
+  type DiffusionPipeline,
   type GeneratedPicture,
   type GenerateOptions,
   type StepProgress,
@@ -17,12 +17,13 @@ import { Animation, checkAnimationFile } from './animation.js';
 import { requireWhole } from './checks.js';
 import { guidanceFacts, guidanceOf } from './guidance.js';
 import { interruptible } from './interrupt.js';
-import { loraFacts, loraFiles } from './lora.js';
+import { loraFacts } from './lora.js';
+import { openPipeline } from './opening.js';
 import { type Outputs, outputsOf, prepareFiles } from './outputs.js';
 import { startProgress } from './progress.js';
 import { promptFacts, promptOptions } from './prompt.js';
 import { note, print, printJson } from './report.js';
-import { precisionOf, speedFacts, speedOf } from './speed.js';
+import { speedFacts, speedOf } from './speed.js';
 import { version } from './version.js';
 
 export { outputsOf };
@@ -114,15 +115,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
   const outputs = outputsOf(argv);
   const engine = argv.engine as Engine;
   const started = performance.now();
-  const loras = await loraFiles(argv);
-  const { model, threads, guide } = argv;
-  const pipeline = await DiffusionPipeline.fromPretrained(model, {
-    engine,
-    threads,
-    loras,
-    guide,
-    ...precisionOf(argv),
-  });
+  const { pipeline, loras } = await openPipeline(argv);
   try {
     const options: GenerateOptions = {
       count: argv.count,

@@ -256,18 +256,30 @@ export class DiffusionPipeline {
   }
 
   /**
-   * Draws pictures side by side.
-   * @param draw makes what is drawn of one of them, with the denoisers that stand for the pipeline's
+   * Draws planned pictures, `batchSize` at a time.
+   * @param sampleOf denoises the plan's picture i, with the denoisers that stand for the pipeline's
+   * @param finish makes a picture of its sample; `onPicture` is told of it at once
    */
-  together<T>(
-    pictures: readonly PlannedPicture[],
-    options: SpeedOptions,
-    draw: (picture: PlannedPicture, denoisers: Denoisers, i: number) => Promise<T>,
-  ): Promise<T[]> {
+  async drawAll<Picture>(
+    plan: readonly PlannedPicture[],
+    options: SpeedOptions & { readonly onPicture?: (picture: Picture) => void | Promise<void> },
+    sampleOf: (picture: PlannedPicture, denoisers: Denoisers, i: number) => Promise<Float32Array>,
+    finish: (sample: Float32Array, picture: PlannedPicture) => Promise<Picture>,
+  ): Promise<Picture[]> {
     const denoisers = this.guide ? [this.denoiser, this.guide] : [this.denoiser];
-    return together(denoisers, pictures.length, options, ([own, guide = null], i) =>
-      draw(pictures[i], { own, guide }, i),
-    );
+    const pictures: Picture[] = [];
+    for (const batch of chunks(plan, options.batchSize)) {
+      const first = pictures.length;
+      const samples = await together(denoisers, batch.length, options, ([own, guide = null], k) =>
+        sampleOf(batch[k], { own, guide }, first + k),
+      );
+      for (const [k, planned] of batch.entries()) {
+        const picture = await finish(samples[k], planned);
+        pictures.push(picture);
+        await options.onPicture?.(picture);
+      }
+    }
+    return pictures;
   }
 
   /**
@@ -280,22 +292,25 @@ export class DiffusionPipeline {
   async generate(options: GenerateOptions = {}): Promise<GeneratedPicture[]> {
     this.requireWhole();
     const size = this.sampleSize(options.size);
-    const pictures: GeneratedPicture[] = [];
-    for (const batch of chunks(this.plan(options), options.batchSize)) {
-      const first = pictures.length;
-      const inTurn = oneAtATime();
-      const samples = await this.together(batch, options, (picture, denoisers, k) =>
-        this.sample(picture, denoisers, size, options, (progress) =>
-          inTurn(() => options.onStep?.({ picture: first + k, ...progress })),
+    const inTurn = oneAtATime();
+    return this.drawAll(
+      this.plan(options),
+      options,
+      (planned, denoisers, picture) =>
+        this.sample(planned, denoisers, size, options, (progress) =>
+          inTurn(() => options.onStep?.({ picture, ...progress })),
         ),
-      );
-      for (const [k, { seed, label }] of batch.entries()) {
-        const picture = { ...(await this.decode(samples[k], size)), seed, label };
-        pictures.push(picture);
-        await options.onPicture?.(picture);
-      }
-    }
-    return pictures;
+      (sample, planned) => this.finish(sample, planned, size),
+    );
+  }
+
+  /** A picture of its sample. */
+  async finish(
+    sample: Float32Array,
+    { seed, label }: PlannedPicture,
+    size: readonly [number, number],
+  ): Promise<GeneratedPicture> {
+    return { ...(await this.decode(sample, size)), seed, label };
   }
 
   /** Denoises a picture: [height, width, channels]. */

@@ -11,7 +11,6 @@ import type {
 } from './diffusion-pipeline.js';
 import { type Denoisers, denoiserFor } from './guided.js';
 import { noiseOf } from './noise.js';
-import { chunks } from './together.js';
 
 export interface Img2ImgOptions extends SamplingOptions {
   /** Of the model's size (`pipeline.pictureSize`). */
@@ -84,7 +83,6 @@ export async function img2img(
       ? await codec.encodeSpread(given, [height, width])
       : await codec.encode(given, [height, width]).then((mean) => () => mean);
 
-  const pictures: GeneratedPicture[] = [];
   let done = 0;
   const sampleOf = ({ seed, condition }: PlannedPicture, denoisers: Denoisers): Promise<Float32Array> => {
     const scheduler = pipeline.schedulerFor(options);
@@ -112,13 +110,7 @@ export async function img2img(
       onStep: () => options.onStep?.(++done, count * (calls - start)),
     });
   };
-  for (const batch of chunks(plan, options.batchSize)) {
-    const samples = await pipeline.together(batch, options, sampleOf);
-    for (const [k, { seed, label }] of batch.entries()) {
-      const picture = { ...(await pipeline.decode(samples[k], size)), seed, label };
-      pictures.push(picture);
-      await options.onPicture?.(picture);
-    }
-  }
-  return pictures;
+  return pipeline.drawAll(plan, options, sampleOf, (sample, planned) =>
+    pipeline.finish(sample, planned, size),
+  );
 }

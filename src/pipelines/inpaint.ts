@@ -19,7 +19,6 @@ import { paint } from './paint.js';
 import { cutMask, feather, type PaintMask, sampleMask } from './paint-mask.js';
 import { cutPicture, INPAINT_AREAS, type InpaintArea, paste, type Region, regionOf } from './region.js';
 import { type Move, plainSchedule, repaintSchedule, requireResampling } from './repaint.js';
-import { chunks } from './together.js';
 
 export const INPAINT_METHODS = ['replace', 'repaint'] as const;
 /** `replace` visits every step once; `repaint` (Lugmayr et al. 2022) goes back up and down again for a better fit. */
@@ -113,7 +112,7 @@ export async function inpaint(
 ): Promise<InpaintedPicture[]> {
   const settings = withDefaults(pipeline, options);
   check(pipeline, settings);
-  const { image, onPicture } = settings;
+  const { image } = settings;
   const plan = planOf(pipeline, settings);
   const { side, region, radius, seen, picture } = await prepare(pipeline, settings);
   const weights = feather(settings.mask, radius);
@@ -121,21 +120,18 @@ export async function inpaint(
     ? await byTraining(pipeline, settings, picture, seen, side)
     : await byReplacing(pipeline, settings, picture, seen, side, region.side === side);
   const size = pipeline.sampleSize();
-  const results: InpaintedPicture[] = [];
   let moved = 0;
-  for (const batch of chunks(plan, settings.batchSize)) {
-    const samples = await pipeline.together(batch, settings, (picture, denoisers) =>
-      draw(picture, denoisers, (total) => settings.onStep?.(++moved, plan.length * total)),
-    );
-    for (const [k, { seed, label }] of batch.entries()) {
-      const drawn = await pipeline.codec.decode(samples[k], size);
+  return pipeline.drawAll(
+    plan,
+    settings,
+    (planned, denoisers) =>
+      draw(planned, denoisers, (total) => settings.onStep?.(++moved, plan.length * total)),
+    async (sample, { seed, label }) => {
+      const drawn = await pipeline.codec.decode(sample, size);
       const pasted = await paste(image, weights, region, drawn, side);
-      const done = { ...pasted, seed, label, region, feather: radius };
-      results.push(done);
-      await onPicture?.(done);
-    }
-  }
-  return results;
+      return { ...pasted, seed, label, region, feather: radius };
+    },
+  );
 }
 
 /** Draws one sample: [h, w, C]. */

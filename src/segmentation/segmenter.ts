@@ -57,6 +57,7 @@ export function mostProbable({ data, classes, width, height }: Probabilities): L
   return { data: labels, width, height };
 }
 
+/** A segmentation model, opened for pictures of any size. Call `dispose` when done: it holds native sessions. */
 export class Segmenter {
   private readonly compiled: Compiled;
   private readonly grain: number;
