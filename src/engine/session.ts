@@ -62,6 +62,13 @@ const plainName = (output: string): string => output.replace(/:out$/, '');
 const onDevice = (names: readonly string[]) =>
   Object.fromEntries(names.map((name) => [`${name}:out`, 'gpu-buffer' as const]));
 
+const EXTRA = {
+  // It folds a Pad into the pooling after it even where the pad is as large as the kernel, which pooling refuses.
+  optimization: { disable_specified_optimizers: 'Pad_Fusion' },
+  // Threads that wait for the next run in a loop take a core from the sampler and from other sessions' runs.
+  session: { force_spinning_stop: '1' },
+};
+
 export class Session {
   private constructor(
     private readonly ort: Ort,
@@ -92,8 +99,7 @@ export class Session {
       // One block laid out for all values takes a quarter more memory, and no less time.
       enableMemPattern: options.plain === true,
       logSeverityLevel: 3,
-      // It folds a Pad into the pooling after it even where the pad is as large as the kernel, which pooling refuses.
-      ...(options.plain ? {} : { extra: { optimization: { disable_specified_optimizers: 'Pad_Fusion' } } }),
+      ...(options.plain ? {} : { extra: EXTRA }),
       ...(external.length > 0 ? { externalData: external } : {}),
       ...(resident ? { preferredOutputLocation: onDevice(resident.names) } : {}),
       ...(options.threads ? { intraOpNumThreads: options.threads } : {}),
