@@ -2,7 +2,7 @@
  * Runs one case in Sumi for run.ts: builds, says how long that took, then runs as often as each line of its input
  * asks and answers with the milliseconds.
  *
- *   node --import tsx bench/performance/sumi-worker.ts 'CASE AS JSON' CHECKPOINTS
+ *   node --import tsx bench/performance/sumi-worker.ts 'CASE AS JSON' CHECKPOINTS [int8]
  */
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -39,6 +39,8 @@ interface Work {
   run(): Promise<unknown>;
   probe(): Promise<number[]>;
 }
+
+const precision = process.argv[4] === 'int8' ? 'int8' : 'fp32';
 
 /** Inputs both sides can make: sin(12.9898 k) at place k of the array in channels-first order. */
 function wave([n, h, w, c]: readonly number[]): Feed {
@@ -77,7 +79,7 @@ function forward(
     const own = Object.fromEntries(names.map((name) => [name, all[name]]));
     return { y: fn(all as Params, own) };
   };
-  const compiled = new Compiled(traced, { constants: asConstants(specs, flat) });
+  const compiled = new Compiled(traced, { precision, constants: asConstants(specs, flat) });
   const run = async () => (await compiled.run(inputs)).y;
   return { run, probe: async () => summary(await run()) };
 }
@@ -174,7 +176,7 @@ async function classicWork(c: Case, dir: string): Promise<Work> {
 }
 
 async function sampleWork(dir: string): Promise<Work> {
-  const pipeline = await DiffusionPipeline.fromPretrained(dir);
+  const pipeline = await DiffusionPipeline.fromPretrained(dir, { precision });
   const run = () =>
     pipeline.generate({ steps: 50, scheduler: 'ddim', guidanceScale: 2, seed: 1, label: pipeline.labels[0] });
   return { run, probe: async () => [] };
