@@ -8,9 +8,9 @@ import {
   trainingTarget,
 } from '../diffusion/index.js';
 import type { Feed } from '../engine/session.js';
-import { type Scalar, type Tensor1D, type Tensor4D, tf } from '../engine/tf.js';
+import { type Scalar, tf } from '../engine/tf.js';
 import type { Random } from '../random.js';
-import { type UNet2DConfig, unet2d } from '../unet/index.js';
+import type { UNetInputs, UNetNetwork } from '../unet/index.js';
 import type { DiffusionStage } from './config.js';
 import type { LossFunction } from './step.js';
 
@@ -18,23 +18,18 @@ import type { LossFunction } from './step.js';
 export interface CleanBatch {
   /** [N, H, W, C] */
   readonly samples: Float32Array;
-  /** [N], or null for a model without classes. */
+  /** [N], or null for a model that is told nothing. */
   readonly labels: Int32Array | null;
 }
 
 /**
  * Weighted mean squared error of the prediction (Ho et al. 2020, eq. 14). Batch: `sample` [N, H, W, C] noisy,
- * `timesteps` [N], `target` like `sample`, `weights` [N], `labels` int32 [N] for a model with classes.
+ * `timesteps` [N], `target` like `sample`, `weights` [N], `labels` int32 [N] for a model with classes, `context` [N, T, C] for one that is
+ * told texts.
  */
-export function diffusionLoss(config: UNet2DConfig): LossFunction {
-  return (params, { sample, timesteps, target, weights, labels }) => {
-    const prediction = unet2d(
-      config,
-      params,
-      sample as Tensor4D,
-      timesteps as Tensor1D,
-      labels as Tensor1D | undefined,
-    );
+export function diffusionLoss(network: UNetNetwork): LossFunction {
+  return (params, { target, weights, ...inputs }) => {
+    const prediction = network.predict(params, inputs as unknown as UNetInputs);
     const perSample = tf.mean(tf.square(tf.sub(prediction, target)), [1, 2, 3]);
     const loss = tf.mean(tf.mul(perSample, weights)) as Scalar;
     return { loss, metrics: { mse: tf.mean(perSample) as Scalar } };
