@@ -32,7 +32,11 @@ export { EDMDPMSolverMultistepScheduler, EDMEulerScheduler } from './edm.js';
 export { EulerAncestralDiscreteScheduler, EulerDiscreteScheduler } from './euler.js';
 export { FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler } from './flow-match.js';
 export {
+  drawingSampler,
+  isDiffusion,
   parseSchedulerConfig,
+  processOf,
+  SAMPLERS,
   SCHEDULERS,
   samplerFromConfig,
   schedulerFromConfig,

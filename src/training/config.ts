@@ -55,9 +55,9 @@ const diffusionStage = z.strictObject({
   beta_end: rate.default(0.02),
   beta_schedule: z.enum(BETA_SCHEDULES).default('linear'),
   /** Betas to use as they are, one per timestep; they take precedence over the schedule. */
-  trained_betas: z.array(z.number().gt(0).max(1)).min(1).nullable().optional(),
+  trained_betas: z.array(z.number().gt(0).max(1)).min(1).nullable().default(null),
   /** Scaled so that the last timestep is pure noise (Lin et al. 2023). */
-  rescale_betas_zero_snr: z.boolean().optional(),
+  rescale_betas_zero_snr: z.boolean().default(false),
   prediction_type: z.enum(PREDICTION_TYPES).default('v_prediction'),
   /** Min-SNR weights of the loss (Hang et al. 2023); null: every timestep counts the same. */
   snr_gamma: z.number().positive().nullable().default(5),
