@@ -67,7 +67,7 @@ const OTHERS: readonly [models: string, schedulers: readonly SamplerClass[]][] =
   ['consistency models', [CMStochasticIterativeScheduler]],
 ];
 const DDPM_MODELS = 'models of DDPM’s process';
-const FLOW_MODELS = 'models of a flow';
+export const FLOW_MODELS = 'models of a flow';
 
 /** All classes that draw. */
 export const SAMPLERS: readonly SamplerClass[] = [

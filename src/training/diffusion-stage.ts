@@ -4,8 +4,10 @@ import type { JsonObject } from '../checkpoint/json.js';
 import { type PipelineDir, readPipelineDir, type SchedulerComponent } from '../checkpoint/pipeline.js';
 import { type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
 import { Batches, BatchOrder, type Dataset } from '../data/index.js';
+import { FLOW_PREDICTION } from '../diffusion/index.js';
 import { initParams } from '../engine/params.js';
 import { Random } from '../random.js';
+import { FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
 import { encodeDataset } from './autoencoder.js';
 import type { TrainedAutoencoder } from './autoencoder-stage.js';
 import { Captions, textModelOf } from './captions.js';
@@ -99,7 +101,7 @@ export async function trainDiffusion(
               version: 1,
               resolution: config.size,
               ...known,
-              defaults: { ...config.sampling },
+              defaults: samplingDefaults(config),
               recipe: { step, pictures: dataset.count, config: config as unknown as JsonObject },
             },
           },
@@ -122,12 +124,20 @@ function textParts({
   return { ...(textEncoder && { textEncoder }), ...(tokenizer && { tokenizer }) };
 }
 
+/** How `generate` draws unless told otherwise; the names of schedulers are those for DDPM's process. */
+function samplingDefaults({ diffusion, sampling }: TrainConfig): JsonObject {
+  const { scheduler, ...rest } = sampling;
+  return diffusion.prediction_type === FLOW_PREDICTION ? rest : { ...rest, scheduler };
+}
+
 /** The scheduler of the checkpoint that training started from while its noise schedule is kept, else one of Sumi's. */
 function schedulerFor(config: TrainConfig, latents: boolean, start: PipelineDir | null): SchedulerComponent {
   if (start?.scheduler && keepsSchedule(config, start)) return start.scheduler;
   const { diffusion, sampling } = config;
   const { num_train_timesteps, beta_start, beta_end, beta_schedule, prediction_type } = diffusion;
   const { trained_betas, rescale_betas_zero_snr } = diffusion;
+  if (prediction_type === FLOW_PREDICTION)
+    return { className: FlowMatchEulerDiscreteScheduler.name, config: { num_train_timesteps, shift: 1 } };
   const ddpm = sampling.scheduler === 'ddpm';
   return {
     className: ddpm ? 'DDPMScheduler' : 'DDIMScheduler',

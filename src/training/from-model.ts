@@ -1,9 +1,16 @@
 /** Training a checkpoint further with settings of its own: its network, size and noise schedule. */
 import { openAutoencoder } from '../autoencoder/index.js';
 import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
+import { FLOW_PREDICTION } from '../diffusion/index.js';
 import { InputError } from '../errors.js';
 import { defaultsOf, findModel } from '../pipelines/model.js';
-import { SCHEDULER_NAMES, schedulerFromConfig } from '../schedulers/index.js';
+import {
+  drawingSampler,
+  FLOW_MODELS,
+  processOf,
+  SCHEDULER_NAMES,
+  schedulerFromConfig,
+} from '../schedulers/index.js';
 import { CONDITION_CLASS_NAME } from '../unet/index.js';
 import type { DiffusionStage, TrainConfig, TrainConfigInput } from './config.js';
 
@@ -17,9 +24,9 @@ const SCHEDULE = [
   'rescale_betas_zero_snr',
   'prediction_type',
 ] as const;
-type Schedule = Pick<DiffusionStage, (typeof SCHEDULE)[number]>;
+type Schedule = Partial<Pick<DiffusionStage, (typeof SCHEDULE)[number]>>;
 
-/** @throws InputError for a checkpoint without a scheduler, or of another process than DDPM's */
+/** @throws InputError for a checkpoint without a scheduler, or of another process than DDPM's or a flow's */
 function scheduleOf({ scheduler, dir }: PipelineDir): Schedule {
   if (!scheduler) {
     throw new InputError(
@@ -27,15 +34,23 @@ function scheduleOf({ scheduler, dir }: PipelineDir): Schedule {
     );
   }
   const { className, config } = scheduler;
-  const whole = schedulerFromConfig({ ...config, _class_name: className }).toConfig() as unknown as Schedule;
-  return Object.fromEntries(SCHEDULE.map((key) => [key, whole[key]])) as Schedule;
+  const json = { ...config, _class_name: className };
+  const sampler = drawingSampler(json);
+  if (processOf(json) === FLOW_MODELS) {
+    return { prediction_type: FLOW_PREDICTION, num_train_timesteps: sampler.config.num_train_timesteps };
+  }
+  const whole = schedulerFromConfig(json).toConfig();
+  return Object.fromEntries(SCHEDULE.map((key) => [key, whole[key]]));
 }
 
 /** Whether a run trains with the noise schedule that a checkpoint's scheduler has. */
 export function keepsSchedule({ diffusion }: TrainConfig, pipeline: PipelineDir): boolean {
   if (!pipeline.scheduler) return false;
   const own = scheduleOf(pipeline);
-  return SCHEDULE.every((key) => JSON.stringify(own[key] ?? null) === JSON.stringify(diffusion[key] ?? null));
+  return Object.entries(own).every(
+    ([key, value]) =>
+      JSON.stringify(value ?? null) === JSON.stringify(diffusion[key as keyof Schedule] ?? null),
+  );
 }
 
 /** Learning rates where whole weights are tuned: those of a network that knows texts are large and long trained. */

@@ -1,4 +1,5 @@
 export {
+  type DiffusionStage,
   parseTrainConfig,
   presetConfig,
   presets,
