@@ -33,7 +33,7 @@ const START = Float32Array.of(-1.7, -0.4, 0, 0.9, 2.2);
 function drawn(type: DiffusionPrediction, start: Float32Array, timesteps: number[], steps: number) {
   const scheduler = new DDIMScheduler({ ...config, prediction_type: type });
   scheduler.setTimesteps(steps);
-  let x = start;
+  let x: Float32Array = start;
   for (const t of timesteps) {
     const output = x.map((value) => best(type, value, scheduler.alphasCumprod[t]));
     x = scheduler.step(output, t, x).prevSample;
@@ -61,7 +61,7 @@ describe.each(PREDICTION_TYPES)('the target of a student that predicts %s', (typ
 
   it('makes four exact steps of the exact flow', () => {
     const scheduler = new DDIMScheduler({ ...config, prediction_type: type });
-    let x = START;
+    let x: Float32Array = START;
     for (const { timestep, step } of studentSteps(scheduler, 4)) {
       const next = scheduler.previousTimestep(timestep);
       const [from, to] = [scheduler.alphasCumprod[timestep], next < 0 ? 1 : scheduler.alphasCumprod[next]];
