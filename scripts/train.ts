@@ -11,6 +11,8 @@ export interface TrainArgs {
   stage?: 'autoencoder' | 'diffusion' | 'all';
   autoencoder?: string;
   init?: string;
+  distill?: string;
+  'distill-steps'?: number;
   size?: number;
   steps?: number;
   minutes?: number;
@@ -64,6 +66,15 @@ export const train: CommandModule<object, TrainArgs> = {
         type: 'string',
         describe: 'Checkpoint whose autoencoder to use instead of training one',
       })
+      .option('distill', {
+        type: 'string',
+        describe:
+          'Model (folder or name) to make a faster one of; it draws what that learns from, without --data',
+      })
+      .option('distill-steps', {
+        type: 'number',
+        describe: 'Steps in which the faster model is to draw (default 4)',
+      })
       .option('size', { type: 'number', describe: 'Side of the pictures in pixels' })
       .option('steps', { type: 'number', describe: 'Steps of the last stage (with --resume: the new total)' })
       .option('minutes', {
@@ -95,6 +106,7 @@ export const train: CommandModule<object, TrainArgs> = {
       .conflicts('steps', 'minutes')
       .example('sumi train --data pictures --out run --preset tiny', 'a first try')
       .example('sumi train --data pictures --out run --minutes 120', 'two hours')
+      .example('sumi train --distill characters --out fast', 'a model that draws in 4 steps without guidance')
       .example('sumi train --resume run', 'go on after a stop') as unknown as Argv<TrainArgs>,
   handler: async (argv: ArgumentsCamelCase<TrainArgs>) => {
     const { runTrain } = await import('./cli/train.js');

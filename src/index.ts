@@ -72,8 +72,12 @@ export {
   readClipTokenizer,
 } from './text/index.js';
 export {
+  type DistillConfig,
+  type DistillOptions,
+  distill,
   freshVectors,
   type LossFunction,
+  parseDistillConfig,
   parseTrainConfig,
   presetConfig,
   presets,

@@ -4,7 +4,10 @@ import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
 import { fileError } from '../../src/files/index.js';
 import {
+  type DistillConfig,
+  distill,
   override,
+  parseDistillConfig,
   parseTrainConfig,
   presetConfig,
   resumeTraining,
@@ -61,6 +64,40 @@ async function baseOf({ preset, init }: TrainArgs, file: Json): Promise<{ named:
     return { named: `--init ${init}`, base: await settingsOf(init) };
   const name = String(known ?? 'small');
   return { named: `--preset ${name}`, base: presetConfig(name) };
+}
+
+/** Settings of other kinds of training: what a distillation has of its teacher, or has no use for. */
+const NOT_DISTILLED = [
+  'data',
+  'preset',
+  'stage',
+  'autoencoder',
+  'init',
+  'size',
+  'flip',
+  'background',
+  'fit',
+  'strict',
+  'cache',
+] as const;
+
+async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {
+  const idle = NOT_DISTILLED.filter((name) => argv[name] !== undefined);
+  if (idle.length > 0)
+    throw new InputError(
+      `a model learns from its teacher alone, which draws all it is shown — --${idle.join(', --')} — leave out with --distill`,
+    );
+  const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
+  const given = {
+    seed: argv.seed,
+    steps: argv.steps,
+    learning_rate: argv.lr,
+    batch_size: argv.batch,
+    checkpoint_every: argv['checkpoint-every'],
+    student_steps: argv['distill-steps'],
+  };
+  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return parseDistillConfig({ ...file, ...known }, argv.config ?? '--distill');
 }
 
 export type Json = Record<string, unknown>;
@@ -123,7 +160,7 @@ export class Display {
 }
 
 export async function runTrain(argv: TrainArgs): Promise<void> {
-  for (const name of ['steps', 'batch', 'size', 'checkpoint-every', 'threads'] as const)
+  for (const name of ['steps', 'batch', 'size', 'checkpoint-every', 'distill-steps', 'threads'] as const)
     positive(name, argv[name], true);
   for (const name of ['minutes', 'lr'] as const) positive(name, argv[name], false);
   const engine = argv.engine as Engine;
@@ -142,6 +179,8 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
         'fit',
         'autoencoder',
         'init',
+        'distill',
+        'distill-steps',
       ] as const
     ).filter((name) => argv[name] !== undefined);
     if (own.length > 0) {
@@ -149,12 +188,18 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
         `a run keeps its own settings — --${own.join(', --')} — leave out with --resume, or start a new run with --out`,
       );
     }
+  } else if (argv.distill !== undefined) {
+    if (argv.out === undefined)
+      throw new InputError('a run directory is needed — --distill — name one by --out');
+  } else if (argv['distill-steps'] !== undefined) {
+    throw new InputError('nothing is distilled — --distill-steps — name the model by --distill');
   } else if (argv.data === undefined || argv.out === undefined) {
     throw new InputError(
       'a folder of pictures and a run directory are needed — sumi train — give --data and --out, or --resume',
     );
   }
-  const config = argv.resume === undefined ? await configOf(argv) : undefined;
+  const distilled = argv.distill === undefined ? undefined : await distillConfigOf(argv);
+  const config = argv.resume === undefined && !distilled ? await configOf(argv) : undefined;
   const display = new Display(argv.quiet);
   const started = performance.now();
   const result = await interruptible(async (signal) => {
@@ -171,6 +216,13 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
       onNote: display.note,
     };
     try {
+      if (distilled)
+        return await distill({
+          ...common,
+          teacher: argv.distill as string,
+          out: argv.out as string,
+          config: distilled,
+        });
       return config
         ? await train({
             ...common,

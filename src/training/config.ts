@@ -10,7 +10,8 @@ import { denoiserFor } from './denoiser.js';
 const count = z.number().int().positive();
 const rate = z.number().positive();
 
-const optimizer = {
+/** What the stages of training have in common. */
+export const optimizer = {
   /** Pictures a step. */
   batch_size: count.default(16),
   learning_rate: rate.default(2e-4),

@@ -6,6 +6,8 @@ export {
   type TrainConfig,
   type TrainConfigInput,
 } from './config.js';
+export { type DistillOptions, distill } from './distill.js';
+export { type DistillConfig, parseDistillConfig } from './distill-config.js';
 export { settingsOf } from './from-model.js';
 export { type LoopOptions, runStage, type StepReport } from './loop.js';
 export { freshVectors, type LossFunction, TrainStep, type TrainVectors } from './step.js';

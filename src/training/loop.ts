@@ -52,7 +52,7 @@ export interface Stage {
   /** Starting values of all parameters; asked for only when there is no state to go on from. */
   readonly init: () => Float32Array | Promise<Float32Array>;
   /** Inputs of a step, a pure function of the step (from 1): this is what makes resuming exact. */
-  readonly batch: (step: number) => Record<string, Feed>;
+  readonly batch: (step: number) => Record<string, Feed> | Promise<Record<string, Feed>>;
   /** Identifies data and settings: a state of another run is refused. */
   readonly fingerprint: string;
   /** Writes the model of the averaged weights and a sheet of samples. */
@@ -184,7 +184,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
       // Until the pace is known, a run by minutes is in its warm-up anyway.
       const rate = learningRate(next, steps, settings);
       const result = await trainer
-        .run(stage.batch(next), next, rate, emaDecay(next, settings.ema_decay))
+        .run(await stage.batch(next), next, rate, emaDecay(next, settings.ema_decay))
         .catch((error: unknown) => {
           throw outOfMemory(error, stage) ?? error;
         });

@@ -21,6 +21,7 @@ import { textModelOf } from './captions.js';
 import { parseTrainConfig, type TrainConfig } from './config.js';
 import { denoiserFor } from './denoiser.js';
 import { trainDiffusion } from './diffusion-stage.js';
+import { isDistillation, resumeDistillation } from './distill.js';
 import { weightsFrom } from './init.js';
 import { lockRun } from './lock.js';
 import type { LoopOptions, StageOptions, StageResult } from './loop.js';
@@ -152,6 +153,7 @@ async function rehearse(
 export async function resumeTraining(options: ResumeOptions): Promise<TrainResult> {
   const run = resolve(options.run);
   const saved = await readRunConfig(run);
+  if (isDistillation(saved)) return resumeDistillation(run, saved, options);
   if (typeof saved.data !== 'string' || typeof saved.config !== 'object') {
     throw new InputError(`not a training run — ${run} — name the folder that was given as --out`);
   }
