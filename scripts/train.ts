@@ -13,6 +13,8 @@ export interface TrainArgs {
   init?: string;
   distill?: string;
   'distill-steps'?: number;
+  refine?: string;
+  scale?: number;
   size?: number;
   steps?: number;
   minutes?: number;
@@ -75,6 +77,12 @@ export const train: CommandModule<object, TrainArgs> = {
         type: 'number',
         describe: 'Steps in which the faster model is to draw (default 4)',
       })
+      .option('refine', {
+        type: 'string',
+        describe:
+          'Model (folder or name) to train a second stage for: a U-Net that makes its pictures larger and sharper',
+      })
+      .option('scale', { type: 'number', describe: 'With --refine: how many times larger (default 2)' })
       .option('size', { type: 'number', describe: 'Side of the pictures in pixels' })
       .option('steps', { type: 'number', describe: 'Steps of the last stage (with --resume: the new total)' })
       .option('minutes', {
@@ -107,6 +115,10 @@ export const train: CommandModule<object, TrainArgs> = {
       .example('sumi train --data pictures --out run --preset tiny', 'a first try')
       .example('sumi train --data pictures --out run --minutes 120', 'two hours')
       .example('sumi train --distill characters --out fast', 'a model that draws in 4 steps without guidance')
+      .example(
+        'sumi train --refine characters --data pictures --out sharp',
+        'the same model, its pictures twice as large',
+      )
       .example('sumi train --resume run', 'go on after a stop') as unknown as Argv<TrainArgs>,
   handler: async (argv: ArgumentsCamelCase<TrainArgs>) => {
     const { runTrain } = await import('./cli/train.js');

@@ -8,14 +8,17 @@ import {
   distill,
   override,
   parseDistillConfig,
+  parseRefineConfig,
   parseTrainConfig,
   presetConfig,
+  type RefineConfig,
   resumeTraining,
   type StepReport,
   settingsOf,
   type TrainConfig,
   type TrainResult,
   train,
+  trainRefinerOf,
 } from '../../src/training/index.js';
 import type { TrainArgs } from '../train.js';
 import { interruptible } from './interrupt.js';
@@ -79,6 +82,7 @@ const NOT_DISTILLED = [
   'fit',
   'strict',
   'cache',
+  'scale',
 ] as const;
 
 async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {
@@ -98,6 +102,30 @@ async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {
   };
   const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   return parseDistillConfig({ ...file, ...known }, argv.config ?? '--distill');
+}
+
+/** Settings of other kinds of training that a refiner's has no use for. */
+const NOT_REFINED = ['preset', 'stage', 'autoencoder', 'init', 'size', 'flip', 'strict', 'distill'] as const;
+
+async function refineConfigOf(argv: TrainArgs): Promise<RefineConfig> {
+  const idle = NOT_REFINED.filter((name) => argv[name] !== undefined);
+  if (idle.length > 0)
+    throw new InputError(
+      `a refiner is trained beside a model that is there — --${idle.join(', --')} — leave out with --refine`,
+    );
+  const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
+  const given = {
+    seed: argv.seed,
+    steps: argv.steps,
+    learning_rate: argv.lr,
+    batch_size: argv.batch,
+    checkpoint_every: argv['checkpoint-every'],
+    scale: argv.scale,
+    background: argv.background,
+    fit: argv.fit,
+  };
+  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return parseRefineConfig({ ...file, ...known }, argv.config ?? '--refine');
 }
 
 export type Json = Record<string, unknown>;
@@ -144,6 +172,8 @@ export class Display {
     return this.shown;
   }
 
+  redraw = (done: number, total: number): void => this.over('redrawing pictures', total).update(done);
+
   read = (done: number, total: number): void => this.over('reading pictures', total).update(done);
 
   step = ({ stage, step, steps, loss, picturesPerSecond }: StepReport): void =>
@@ -160,7 +190,15 @@ export class Display {
 }
 
 export async function runTrain(argv: TrainArgs): Promise<void> {
-  for (const name of ['steps', 'batch', 'size', 'checkpoint-every', 'distill-steps', 'threads'] as const)
+  for (const name of [
+    'steps',
+    'batch',
+    'size',
+    'checkpoint-every',
+    'distill-steps',
+    'scale',
+    'threads',
+  ] as const)
     positive(name, argv[name], true);
   for (const name of ['minutes', 'lr'] as const) positive(name, argv[name], false);
   const engine = argv.engine as Engine;
@@ -181,6 +219,8 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
         'init',
         'distill',
         'distill-steps',
+        'refine',
+        'scale',
       ] as const
     ).filter((name) => argv[name] !== undefined);
     if (own.length > 0) {
@@ -193,13 +233,16 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
       throw new InputError('a run directory is needed — --distill — name one by --out');
   } else if (argv['distill-steps'] !== undefined) {
     throw new InputError('nothing is distilled — --distill-steps — name the model by --distill');
+  } else if (argv.scale !== undefined && argv.refine === undefined) {
+    throw new InputError('nothing is refined — --scale — name the model by --refine');
   } else if (argv.data === undefined || argv.out === undefined) {
     throw new InputError(
       'a folder of pictures and a run directory are needed — sumi train — give --data and --out, or --resume',
     );
   }
   const distilled = argv.distill === undefined ? undefined : await distillConfigOf(argv);
-  const config = argv.resume === undefined && !distilled ? await configOf(argv) : undefined;
+  const refined = argv.refine === undefined ? undefined : await refineConfigOf(argv);
+  const config = argv.resume === undefined && !distilled && !refined ? await configOf(argv) : undefined;
   const display = new Display(argv.quiet);
   const started = performance.now();
   const result = await interruptible(async (signal) => {
@@ -212,10 +255,19 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
       dtype: argv.dtype === 'fp16' ? ('F16' as const) : ('F32' as const),
       signal,
       onRead: display.read,
+      onRedraw: display.redraw,
       onStep: display.step,
       onNote: display.note,
     };
     try {
+      if (refined)
+        return await trainRefinerOf({
+          ...common,
+          model: argv.refine as string,
+          data: argv.data as string,
+          out: argv.out as string,
+          config: refined,
+        });
       if (distilled)
         return await distill({
           ...common,

@@ -5,7 +5,7 @@ import { InputError } from '../errors.js';
 import { isDirectory, isFile } from '../files/index.js';
 import { type BareComponent, readBareComponent } from './component.js';
 import { type JsonObject, parseJson, readJsonObject } from './json.js';
-import { type ModelComponent, readPipelineDir } from './pipeline.js';
+import { type ModelComponent, REFINER_FOLDER, readPipelineDir } from './pipeline.js';
 import { openSafetensors } from './safetensors.js';
 import { listStates } from './state.js';
 
@@ -145,6 +145,7 @@ export async function describeCheckpoint(path: string): Promise<CheckpointDescri
   if (pipeline.autoencoder) {
     components[pipeline.autoencoder.folder] = await describeComponent(pipeline.autoencoder);
   }
+  if (pipeline.refiner) components[REFINER_FOLDER] = await describeComponent(pipeline.refiner);
   if (pipeline.textEncoder) components.text_encoder = await describeComponent(pipeline.textEncoder);
   const sum = (key: 'parameters' | 'bytes') =>
     Object.values(components).reduce((total, { weights }) => total + weights[key], 0);

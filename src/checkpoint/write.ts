@@ -8,7 +8,7 @@ import type { ComponentFolder } from './component.js';
 import type { FloatDtype } from './dtypes.js';
 import { formatJson, type JsonObject } from './json.js';
 import { saveParams } from './load.js';
-import type { AutoencoderFolder, SchedulerComponent } from './pipeline.js';
+import { type AutoencoderFolder, REFINER_FOLDER, type SchedulerComponent } from './pipeline.js';
 import { TRANSFORMERS_STEM, WEIGHTS_NAME } from './weights.js';
 
 /** The diffusers release whose format is written; the interop check in bench/interop runs against it. */
@@ -29,6 +29,8 @@ export interface PipelineToWrite {
   readonly scheduler: SchedulerComponent;
   /** `folder` defaults to `vqvae`, which is where diffusers' LDMPipeline looks, for an AutoencoderKL too. */
   readonly autoencoder?: ModelToWrite & { readonly folder?: AutoencoderFolder };
+  /** See src/refiner. */
+  readonly refiner?: ModelToWrite;
   /** Of a model that draws from texts; its config is transformers'. */
   readonly textEncoder?: ModelToWrite;
   /** Folder of its tokenizer, which is copied. */
@@ -47,11 +49,12 @@ export async function writePipelineDir(
   pipeline: PipelineToWrite,
   dtype: FloatDtype = 'F32',
 ): Promise<void> {
-  const { unet, scheduler, autoencoder, textEncoder, tokenizer, sumi } = pipeline;
+  const { unet, scheduler, autoencoder, refiner, textEncoder, tokenizer, sumi } = pipeline;
   const folder = autoencoder?.folder ?? 'vqvae';
   await writeDirectoryAtomically(dir, async (target) => {
     await writeModel(join(target, 'unet'), unet, dtype);
     if (autoencoder) await writeModel(join(target, folder), autoencoder, dtype);
+    if (refiner) await writeModel(join(target, REFINER_FOLDER), refiner, dtype);
     if (textEncoder) {
       await mkdir(join(target, 'text_encoder'));
       await fillTextEncoder(join(target, 'text_encoder'), textEncoder, dtype);

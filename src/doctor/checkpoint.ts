@@ -3,11 +3,11 @@ import path from 'node:path';
 import { openAutoencoder } from '../autoencoder/index.js';
 import { readBareComponent } from '../checkpoint/component.js';
 import { readJsonObject } from '../checkpoint/json.js';
-import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
+import { type PipelineDir, REFINER_FOLDER, readPipelineDir } from '../checkpoint/pipeline.js';
 import { isFile } from '../files/index.js';
 import { checkChannels, findModel, labelsOf } from '../pipelines/model.js';
 import { isDiffusion } from '../schedulers/index.js';
-import { openUNet, type UNetNetwork } from '../unet/index.js';
+import { openUNet, parseUNet2DConfig, type UNetNetwork, unet2dSpecs } from '../unet/index.js';
 import { examineFiles } from './files.js';
 import { type Finding, Findings } from './findings.js';
 import { examineScheduler } from './scheduler.js';
@@ -107,6 +107,13 @@ async function examineNetworks(
 
   const unetParams = network && (await examineWeights(network.specs, component.weights, findings));
   const params = coderNetwork && coder && (await examineWeights(coderNetwork.specs, coder.weights, findings));
+  const { refiner } = pipeline;
+  if (refiner) {
+    const config = await findings.attempt('config', () =>
+      parseUNet2DConfig(refiner.config, path.join(dir, REFINER_FOLDER)),
+    );
+    if (config) await examineWeights(unet2dSpecs(config), refiner.weights, findings);
+  }
   let [scaledLatents, prediction]: (number | null)[] = [null, null];
   if (unet && coderNetwork && coder && params) {
     const where = path.join(dir, coder.folder, 'config.json');

@@ -19,6 +19,7 @@ import {
 } from './guided.js';
 import { Codec, type LoadedModel, loadModel } from './model.js';
 import { checkRng, noiseOf, type Rng } from './noise.js';
+import { Refiner } from './refine.js';
 import { SchedulerChoice } from './scheduler-choice.js';
 import { type GenerationEvent, generationEvents } from './steps.js';
 import { PromptEncoder } from './text.js';
@@ -64,7 +65,13 @@ export interface SamplingOptions extends PromptOptions, GuidanceOptions, SpeedOp
   readonly rng?: Rng;
 }
 
-export interface GenerateOptions extends SamplingOptions {
+/** Of what becomes of a picture once it is drawn. */
+export interface FinishOptions {
+  /** Whether the model's refiner makes pictures larger and sharper. Default true, where there is one. */
+  readonly refine?: boolean;
+}
+
+export interface GenerateOptions extends SamplingOptions, FinishOptions {
   /** Default 1. */
   readonly count?: number;
   /** Picture i uses seed + i. Default 0. */
@@ -115,6 +122,7 @@ export class DiffusionPipeline {
   readonly codec: Codec;
   private readonly prompts: PromptEncoder | null;
   private readonly guide: Denoiser | null;
+  private readonly refiner: Refiner | null;
   private readonly choice: SchedulerChoice;
 
   private constructor(
@@ -128,6 +136,7 @@ export class DiffusionPipeline {
     this.denoiser = new Denoiser(model.network, model.unetParams, network, this.prompts);
     this.guide = guide && new Denoiser(guide.network, guide.unetParams, network, this.prompts);
     this.codec = new Codec(model, compile);
+    this.refiner = model.refiner && new Refiner(model.refiner.network, model.refiner.params, compile);
     this.choice = new SchedulerChoice(model);
   }
 
@@ -301,8 +310,13 @@ export class DiffusionPipeline {
         this.sample(planned, denoisers, size, options, (progress) =>
           inTurn(() => options.onStep?.({ picture, ...progress })),
         ),
-      (sample, planned) => this.finish(sample, planned, size),
+      (sample, planned) => this.finish(sample, planned, size, options),
     );
+  }
+
+  /** How many times larger than `pictureSize` finished pictures are along a side. */
+  scale({ refine = true }: FinishOptions = {}): number {
+    return refine ? (this.refiner?.scale ?? 1) : 1;
   }
 
   /** A picture of its sample. */
@@ -310,8 +324,11 @@ export class DiffusionPipeline {
     sample: Float32Array,
     { seed, label }: PlannedPicture,
     size: readonly [number, number],
+    { refine = true }: FinishOptions = {},
   ): Promise<GeneratedPicture> {
-    return { ...(await this.decode(sample, size)), seed, label };
+    const picture = await this.decode(sample, size);
+    const refined = refine && this.refiner ? await this.refiner.run(picture) : picture;
+    return { ...refined, seed, label };
   }
 
   /** Denoises a picture: [height, width, channels]. */
@@ -359,6 +376,7 @@ export class DiffusionPipeline {
     await this.denoiser.dispose();
     await this.guide?.dispose();
     await this.codec.dispose();
+    await this.refiner?.dispose();
     await this.prompts?.dispose();
   }
 }

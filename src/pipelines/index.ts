@@ -2,6 +2,7 @@ export { checkSeed } from './conditions.js';
 export { type Condition, Denoiser, denoise, requireFinite } from './denoise.js';
 export {
   DiffusionPipeline,
+  type FinishOptions,
   type GeneratedPicture,
   type GenerateOptions,
   type PipelineOptions,

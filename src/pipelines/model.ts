@@ -5,13 +5,19 @@ import { fileURLToPath } from 'node:url';
 import { type AutoencoderNetwork, openAutoencoder } from '../autoencoder/index.js';
 import type { JsonObject } from '../checkpoint/json.js';
 import { loadParams } from '../checkpoint/load.js';
-import { type PipelineDir, readPipelineDir, type SchedulerComponent } from '../checkpoint/pipeline.js';
+import {
+  type PipelineDir,
+  REFINER_FOLDER,
+  readPipelineDir,
+  type SchedulerComponent,
+} from '../checkpoint/pipeline.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
 import type { Params } from '../engine/params.js';
 import type { Tensor, Tensor4D } from '../engine/tf.js';
 import { InputError } from '../errors.js';
 import { isDirectory, isFile, settledDirectory } from '../files/index.js';
 import { type LoraFile, mergeLoras } from '../lora/index.js';
+import { openRefiner, type RefinerNetwork } from '../refiner/index.js';
 import { CMStochasticIterativeScheduler } from '../schedulers/index.js';
 import { clipTextSpecs } from '../text/index.js';
 import { openUNet, type UNetNetwork } from '../unet/index.js';
@@ -91,6 +97,8 @@ export interface LoadedModel {
   /** Whether the UNet was trained to fill in: it sees a mask and the latents of what is kept beside its sample. */
   readonly paints: boolean;
   readonly autoencoder: { readonly network: AutoencoderNetwork; readonly params: Float32Array } | null;
+  /** What makes pictures larger and sharper; null when there is none. */
+  readonly refiner: { readonly network: RefinerNetwork; readonly params: Float32Array } | null;
   readonly scheduler: JsonObject;
   /** Class names, in the order of their indices; empty for a model without classes. */
   readonly labels: readonly string[];
@@ -122,6 +130,7 @@ export async function loadModel(nameOrDir: string, options: LoadOptions = {}): P
   const autoencoder = await loadAutoencoder(pipeline);
   const paints = text !== null && unet.in_channels === 2 * unet.out_channels + 1;
   checkChannels(unet, paints, autoencoder?.network ?? null, dir);
+  const refiner = await loadRefiner(pipeline, network, autoencoder?.network ?? null);
   const unetParams = await loadParams(network.specs, pipeline.unet.weights);
   if (options.loras?.length) {
     const texts = text && { specs: clipTextSpecs(text.config), params: text.params };
@@ -136,6 +145,7 @@ export async function loadModel(nameOrDir: string, options: LoadOptions = {}): P
     text,
     paints,
     autoencoder,
+    refiner,
     scheduler: {
       ...pipeline.scheduler.config,
       ...(text && TEXT_SCHEDULE),
@@ -151,6 +161,19 @@ async function loadAutoencoder({ autoencoder, dir }: PipelineDir): Promise<Loade
   const { className, config, folder, weights } = autoencoder;
   const network = openAutoencoder(className, config, path.join(dir, folder));
   return { network, params: await loadParams(network.specs, weights) };
+}
+
+async function loadRefiner(
+  { refiner, dir }: PipelineDir,
+  { config, unit }: UNetNetwork,
+  autoencoder: AutoencoderNetwork | null,
+): Promise<LoadedModel['refiner']> {
+  if (!refiner) return null;
+  const reduction = autoencoder?.downscale ?? 1;
+  const side = typeof config.sample_size === 'number' ? config.sample_size * reduction : Number.NaN;
+  const where = path.join(dir, REFINER_FOLDER);
+  const network = openRefiner(refiner.className, refiner.config, side, unit * reduction, where);
+  return { network, params: await loadParams(network.specs, refiner.weights) };
 }
 
 /** @throws InputError when the networks' channels do not meet, or are no picture's */

@@ -25,7 +25,7 @@ export interface AutoencoderWeights {
 }
 
 /** Differences between neighbours, rightwards and downwards. */
-function edges(x: Tensor4D): [Tensor4D, Tensor4D] {
+export function edges(x: Tensor4D): [Tensor4D, Tensor4D] {
   const [n, h, w, c] = x.shape;
   const right = tf.sub(
     tf.slice(x, [0, 0, 1, 0], [n, h, w - 1, c]),

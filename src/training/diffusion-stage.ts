@@ -6,6 +6,7 @@ import { type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
 import { Batches, BatchOrder, type Dataset } from '../data/index.js';
 import { FLOW_PREDICTION } from '../diffusion/index.js';
 import { initParams } from '../engine/params.js';
+import { mirror } from '../image/index.js';
 import { Random } from '../random.js';
 import { FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
 import { encodeDataset } from './autoencoder.js';
@@ -208,14 +209,7 @@ async function latentBatches(
   };
 }
 
-function mirrored(dataset: Dataset): Dataset {
-  const { pixels, size } = dataset;
-  const out = new Uint8Array(pixels.length);
-  for (let row = 0; row < pixels.length / (size * 3); row++) {
-    for (let x = 0; x < size; x++) {
-      const from = (row * size + x) * 3;
-      out.set(pixels.subarray(from, from + 3), (row * size + size - 1 - x) * 3);
-    }
-  }
-  return { ...dataset, pixels: out };
-}
+const mirrored = (dataset: Dataset): Dataset => ({
+  ...dataset,
+  pixels: mirror(dataset.pixels, dataset.size),
+});

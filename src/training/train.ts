@@ -25,6 +25,7 @@ import { isDistillation, resumeDistillation } from './distill.js';
 import { weightsFrom } from './init.js';
 import { lockRun } from './lock.js';
 import type { LoopOptions, StageOptions, StageResult } from './loop.js';
+import { isRefinement, resumeRefinement } from './refine.js';
 import { createRunDir, readRunConfig } from './run-dir.js';
 
 export type StageName = 'autoencoder' | 'diffusion' | 'all';
@@ -153,6 +154,7 @@ async function rehearse(
 export async function resumeTraining(options: ResumeOptions): Promise<TrainResult> {
   const run = resolve(options.run);
   const saved = await readRunConfig(run);
+  if (isRefinement(saved)) return resumeRefinement(run, saved, options);
   if (isDistillation(saved)) return resumeDistillation(run, saved, options);
   if (typeof saved.data !== 'string' || typeof saved.config !== 'object') {
     throw new InputError(`not a training run — ${run} — name the folder that was given as --out`);
