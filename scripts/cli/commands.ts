@@ -10,6 +10,7 @@ import { generate } from '../generate.js';
 import { img2img } from '../img2img.js';
 import { inpaint } from '../inpaint.js';
 import { inspect } from '../inspect.js';
+import { interpolate } from '../interpolate.js';
 import { segment } from '../segment.js';
 import { train } from '../train.js';
 
@@ -18,6 +19,7 @@ export const commands: readonly CommandModule<object, never>[] = [
   generate as CommandModule<object, never>,
   inpaint as CommandModule<object, never>,
   img2img as CommandModule<object, never>,
+  interpolate as CommandModule<object, never>,
   train as CommandModule<object, never>,
   segment as CommandModule<object, never>,
   dataset as CommandModule<object, never>,

@@ -23,6 +23,12 @@ export {
   inpaintDefaults,
   inpaintDefaultsOf,
 } from './inpaint.js';
+export {
+  betweenNoises,
+  type InterpolatedPicture,
+  type InterpolateOptions,
+  interpolate,
+} from './interpolate.js';
 export { Codec, DEFAULT_MODEL, findModel, type LoadedModel, loadModel, shippedModels } from './model.js';
 export { type DrawNoise, noiseOf, RNGS, type Rng } from './noise.js';
 export { type PaintOptions, paint } from './paint.js';
