@@ -71,10 +71,11 @@ export function suspicion(generated: Float64Array, real: Float64Array): Suspicio
 
 /** P(X ≥ k) for X of n trials that each succeed with probability p. */
 export function binomialTail(n: number, p: number, k: number): number {
-  let [term, below] = [(1 - p) ** n, 0];
+  // By logarithms: of many trials, the probability of none succeeding is too small for a number.
+  let [term, below] = [n * Math.log1p(-p), 0];
   for (let i = 0; i < k; i++) {
-    below += term;
-    term *= ((n - i) / (i + 1)) * (p / (1 - p));
+    below += Math.exp(term);
+    term += Math.log(((n - i) / (i + 1)) * (p / (1 - p)));
   }
   return Math.max(0, 1 - below);
 }
