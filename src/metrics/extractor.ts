@@ -66,7 +66,9 @@ export class Extractor {
    */
   static async open(options: { threads?: number; taps?: boolean } = {}): Promise<Extractor> {
     const file = weightsFile();
-    const sha256 = createHash('sha256').update(await readBytes(file)).digest('hex');
+    const sha256 = createHash('sha256')
+      .update(await readBytes(file))
+      .digest('hex');
     const { tensors, metadata } = await readSafetensors(file);
     const model = featureNetwork(tensors as ReadonlyMap<string, Weight>, options.taps ?? false);
     const session = await Session.create(encodeModel(model), { threads: options.threads });

@@ -1,6 +1,6 @@
 /** Fréchet Inception Distance (Heusel et al., NeurIPS 2017), and what it would be with endless pictures. */
-import { EigenvalueDecomposition, Matrix as Dense } from 'ml-matrix';
-import { Random } from '../random.js';
+import { Matrix as Dense, EigenvalueDecomposition } from 'ml-matrix';
+import type { Random } from '../random.js';
 import type { Matrix } from './extractor.js';
 import { type Estimate, estimate } from './kid.js';
 import { takeRows } from './rows.js';

@@ -58,8 +58,7 @@ export function kernelDistance(a: Matrix, b: Matrix): Estimate {
       const kept = (own.total - 2 * own.rows[i]) / ((count - 1) * (count - 2));
       return kept + within(other, others) - (2 * (ab.total - c)) / ((count - 1) * others);
     });
-  const variance =
-    jackknife(without(aa, ab.rows, n, bb, m)) + jackknife(without(bb, ab.columns, m, aa, n));
+  const variance = jackknife(without(aa, ab.rows, n, bb, m)) + jackknife(without(bb, ab.columns, m, aa, n));
   return estimate(value, Math.sqrt(variance));
 }
 

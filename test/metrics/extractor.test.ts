@@ -92,7 +92,11 @@ describe('pairs of pictures', () => {
   });
 
   it('PSNR and SSIM of flat pictures are what the formulas say', () => {
-    const flat = (value: number) => ({ data: new Uint8Array(16 * 16 * 3).fill(value), width: 16, height: 16 });
+    const flat = (value: number) => ({
+      data: new Uint8Array(16 * 16 * 3).fill(value),
+      width: 16,
+      height: 16,
+    });
     expect(psnr(flat(100), flat(110))).toBeCloseTo(20 * Math.log10(25.5), 10);
     const c1 = (0.01 * 255) ** 2;
     expect(ssim(flat(100), flat(110))).toBeCloseTo((2 * 100 * 110 + c1) / (100 ** 2 + 110 ** 2 + c1), 8);
