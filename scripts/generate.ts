@@ -1,10 +1,12 @@
 /** `sumi generate`: options here, the work in scripts/cli/generate.ts. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import type { GuidanceArgs } from './cli/guidance.js';
 import type { LoraArgs } from './cli/lora.js';
 import { engineOptions, outputOptions, samplingOptions } from './cli/options.js';
 import type { PromptArgs } from './cli/prompt.js';
+import type { SpeedArgs } from './cli/speed.js';
 
-export interface GenerateArgs extends PromptArgs, LoraArgs {
+export interface GenerateArgs extends PromptArgs, LoraArgs, GuidanceArgs, SpeedArgs {
   model: string;
   out: string;
   count: number;
@@ -17,9 +19,8 @@ export interface GenerateArgs extends PromptArgs, LoraArgs {
   steps?: number;
   scheduler?: string;
   eta?: number;
-  label?: string;
+  label?: string[];
   guidance?: number;
-  batch?: number;
   engine: string;
   threads?: number;
   json: boolean;
@@ -50,10 +51,6 @@ export const generate: CommandModule<object, GenerateArgs> = {
       .option('animate', {
         type: 'string',
         describe: 'Also write how the pictures came out of the noise, as FILE.webp or FILE.gif',
-      })
-      .option('batch', {
-        type: 'number',
-        describe: 'Changes nothing: pictures are drawn one by one, so that no picture depends on another',
       })
       .example('sumi generate --out cat.png', 'one picture by the shipped model')
       .example('sumi generate --count 16 --grid --out pictures', 'sixteen, and a sheet of them')

@@ -4,7 +4,10 @@ import { type DrawingArgs, engineOptions, outputOptions, samplingOptions } from 
 
 export interface InpaintArgs extends DrawingArgs {
   image: string;
-  mask: string;
+  mask?: string;
+  'mask-from'?: string;
+  'mask-classes'?: string;
+  'mask-grow'?: number;
   method?: 'replace' | 'repaint';
   'jump-length': number;
   jumps: number;
@@ -21,9 +24,21 @@ export const inpaint: CommandModule<object, InpaintArgs> = {
       .option('image', { type: 'string', demandOption: true, describe: 'The picture' })
       .option('mask', {
         type: 'string',
-        demandOption: true,
         describe: 'Picture of the same size: white is drawn anew, black is kept to the byte',
       })
+      .option('mask-from', {
+        type: 'string',
+        describe: 'Instead of --mask: segment:MODEL, what a model of sumi segment train finds in the picture',
+      })
+      .option('mask-classes', {
+        type: 'string',
+        describe: 'mask-from: only these classes, with commas between (default: all but the first)',
+      })
+      .option('mask-grow', {
+        type: 'number',
+        describe: 'Draw so many pixels more around what the mask names (below 0: fewer)',
+      })
+      .conflicts('mask', 'mask-from')
       .option('out', {
         type: 'string',
         default: 'inpainted.png',
@@ -41,6 +56,8 @@ export const inpaint: CommandModule<object, InpaintArgs> = {
       })
       .option('label', {
         type: 'string',
+        array: true,
+        nargs: 1,
         describe: 'What the picture is, by name or number: worth giving (default: the model goes without)',
       })
       .option('guidance', {
@@ -78,9 +95,10 @@ export const inpaint: CommandModule<object, InpaintArgs> = {
       })
       .option('count', { type: 'number', default: 1, describe: 'How many versions; version i uses seed + i' })
       .option('seed', { type: 'number', default: 0, describe: 'The same seed draws the same' })
+      .example('sumi inpaint --image face.png --mask mask.png --out new.png', 'by the shipped model')
       .example(
-        'sumi inpaint --image face.png --mask mask.png --out new.png',
-        'by the shipped model',
+        'sumi inpaint --image photo.png --mask-from segment:run --mask-grow 3',
+        'draw what a model of sumi segment finds anew',
       ) as unknown as Argv<InpaintArgs>,
   handler: async (argv: ArgumentsCamelCase<InpaintArgs>) => {
     const { runInpaint } = await import('./cli/inpaint.js');

@@ -49,6 +49,7 @@ export {
 export { tf } from './engine/tf.js';
 export { InputError, RunError } from './errors.js';
 export * from './export/index.js';
+export * from './guidance/index.js';
 export {
   contactSheet,
   decodeRgb,
@@ -63,6 +64,7 @@ export * from './metrics/index.js';
 export * from './pipelines/index.js';
 export { Random } from './random.js';
 export * from './schedulers/index.js';
+export * from './segmentation/index.js';
 export {
   ClipTokenizer,
   clipText,
@@ -71,6 +73,8 @@ export {
   readClipTokenizer,
 } from './text/index.js';
 export {
+  freshVectors,
+  type LossFunction,
   parseTrainConfig,
   presetConfig,
   presets,
@@ -81,6 +85,7 @@ export {
   type TrainOptions,
   type TrainResult,
   TrainStep,
+  type TrainVectors,
   train,
 } from './training/index.js';
 export {

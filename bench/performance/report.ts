@@ -50,13 +50,15 @@ function difference(a: Side, b: Side): number {
 }
 
 function row({ name, sides }: CaseResult): string {
-  const [sumi, ...peers] = sides;
+  const [sumi, ...rest] = sides;
+  const int8 = rest.find((side) => side.name === 'int8');
+  const peers = rest.filter((side) => side !== int8);
   const eager = peers.find((side) => side.name === 'eager');
   const others = peers.filter((side) => side !== eager);
   const best = [...peers].sort((a, b) => a.ms - b.ms)[0];
   return [
     name,
-    time(sumi.ms),
+    [time(sumi.ms), ...(int8 ? [`int8 ${time(int8.ms)}`] : [])].join(', '),
     eager ? time(eager.ms) : '',
     others.map((side) => `${side.name} ${time(side.ms)}`).join(', '),
     eager ? `**${ratio(eager.ms / sumi.ms)}**` : '',
@@ -90,7 +92,7 @@ export function markdown(
   const lines = [
     '# Performance',
     '',
-    `Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: ${machine()}. Sumi's onnx engine, fp32, beside PyTorch 2.13 and diffusers with as many threads, the same weights and inputs, in turns of one run; medians over ${rounds} turns. The ratios say how much faster Sumi is than PyTorch eager in fp32, and than the fastest variant of PyTorch (bf16 is autocast, compile is torch.compile; both with channels_last). Memory is the peak of the process; "ready" is from the checkpoint to the end of the first run. The last column compares what both computed.`,
+    `Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: ${machine()}. Sumi's onnx engine, fp32 (int8: \`--precision int8\`), beside PyTorch 2.13 and diffusers with as many threads, the same weights and inputs, in turns of one run; medians over ${rounds} turns. The ratios say how much faster Sumi in fp32 is than PyTorch eager in fp32, and than the fastest variant of PyTorch (bf16 is autocast, compile is torch.compile; both with channels_last). Memory is the peak of the process; "ready" is from the checkpoint to the end of the first run. The last column compares what both computed.`,
     '',
     '| case | Sumi | PyTorch | its variants | to PyTorch | to its best | memory, Sumi / PyTorch | ready | difference |',
     '|---|---|---|---|---|---|---|---|---|',

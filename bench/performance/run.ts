@@ -18,6 +18,10 @@ import { type CaseResult, markdown, median, type ScalingResult, type Side } from
 import { Worker } from './worker.js';
 
 const VARIANTS = ['eager', 'channels_last', 'bf16', 'compile'] as const;
+/** Sumi's own sides: as it is, and drawing with --precision int8. */
+const SUMI = ['sumi', 'int8'];
+const sidesOf = ({ kind, task }: Case): string[] =>
+  kind === 'unet' && (task === 'predict' || task === 'sample') ? SUMI : SUMI.slice(0, 1);
 const venv = join(root, 'bench/.venv/bin/python');
 
 const argv = await yargs(hideBin(process.argv))
@@ -37,8 +41,8 @@ const out = await mkdtemp(join(tmpdir(), 'sumi-bench-'));
 const at = (file: string) => join(root, 'bench/performance', file);
 
 const start = (side: string, c: Case, dir: string): Worker =>
-  side === 'sumi'
-    ? new Worker(process.execPath, ['--import', 'tsx', at('sumi-worker.ts'), JSON.stringify(c), dir])
+  SUMI.includes(side)
+    ? new Worker(process.execPath, ['--import', 'tsx', at('sumi-worker.ts'), JSON.stringify(c), dir, side])
     : new Worker(python as string, [at('torch_worker.py'), JSON.stringify(c), dir, side]);
 
 /** All sides of a case in turns, so that a slow minute of the machine falls on all of them. */
@@ -123,7 +127,12 @@ try {
   const wanted = (name: string) => argv.only === undefined || name.includes(argv.only);
   const results: CaseResult[] = [];
   for (const c of cases.filter(({ name }) => wanted(name))) {
-    const sides = await measure(c, await checkpointOf(c.network, out), ['sumi', ...variants], argv.rounds);
+    const sides = await measure(
+      c,
+      await checkpointOf(c.network, out),
+      [...sidesOf(c), ...variants],
+      argv.rounds,
+    );
     results.push({ name: c.name, sides });
     console.error(c.name);
     for (const { name, ms, rssMb = 0, probe } of sides)

@@ -2,7 +2,7 @@
  * Runs one case in Sumi for run.ts: builds, says how long that took, then runs as often as each line of its input
  * asks and answers with the milliseconds.
  *
- *   node --import tsx bench/performance/sumi-worker.ts 'CASE AS JSON' CHECKPOINTS
+ *   node --import tsx bench/performance/sumi-worker.ts 'CASE AS JSON' CHECKPOINTS [int8]
  */
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,7 +17,7 @@ import { readJsonObject } from '../../src/checkpoint/json.js';
 import { loadParams } from '../../src/checkpoint/load.js';
 import { readPipelineDir } from '../../src/checkpoint/pipeline.js';
 import { Compiled, type TensorFunction } from '../../src/engine/compile.js';
-import { type ParamSpec, type Params, viewParams } from '../../src/engine/params.js';
+import { countParams, type ParamSpec, type Params, viewParams } from '../../src/engine/params.js';
 import type { Feed } from '../../src/engine/session.js';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor4D, tf } from '../../src/engine/tf.js';
 import { asConstants } from '../../src/pipelines/constants.js';
@@ -39,6 +39,8 @@ interface Work {
   run(): Promise<unknown>;
   probe(): Promise<number[]>;
 }
+
+const precision = process.argv[4] === 'int8' ? 'int8' : 'fp32';
 
 /** Inputs both sides can make: sin(12.9898 k) at place k of the array in channels-first order. */
 function wave([n, h, w, c]: readonly number[]): Feed {
@@ -77,7 +79,7 @@ function forward(
     const own = Object.fromEntries(names.map((name) => [name, all[name]]));
     return { y: fn(all as Params, own) };
   };
-  const compiled = new Compiled(traced, { constants: asConstants(specs, flat) });
+  const compiled = new Compiled(traced, { precision, constants: asConstants(specs, flat) });
   const run = async () => (await compiled.run(inputs)).y;
   return { run, probe: async () => summary(await run()) };
 }
@@ -88,7 +90,7 @@ function training(
   inputs: Record<string, Feed>,
   loss: LossFunction,
 ): Work {
-  const step = new TrainStep(specs, loss, freshVectors(flat.slice()));
+  const step = new TrainStep(specs, loss, freshVectors(flat));
   let count = 0;
   const run = () => step.run(inputs, ++count, 1e-4, 0.999);
   return {
@@ -164,7 +166,9 @@ async function classicWork(c: Case, dir: string): Promise<Work> {
   const buffers: Record<string, Feed> = Object.fromEntries(
     specs.filter(isBuffer).map(({ name, shape }) => [name, { data: views[name], shape, dtype: 'float32' }]),
   );
-  const start = Float32Array.from(trained.flatMap(({ name }) => [...views[name]]));
+  const start = new Float32Array(countParams(trained));
+  const into = viewParams(trained, start);
+  for (const { name } of trained) into[name].set(views[name]);
   return training(trained, start, { ...inputs, ...buffers }, (params, { x, ...held }) => {
     const { logits } = classicUNet(config, { ...params, ...held }, x as Tensor4D, { training: true });
     return { loss: mse(logits, tf.slice(x as Tensor4D, [0, 0, 0, 0], [c.batch, side, side, 2])) };
@@ -172,7 +176,7 @@ async function classicWork(c: Case, dir: string): Promise<Work> {
 }
 
 async function sampleWork(dir: string): Promise<Work> {
-  const pipeline = await DiffusionPipeline.fromPretrained(dir);
+  const pipeline = await DiffusionPipeline.fromPretrained(dir, { precision });
   const run = () =>
     pipeline.generate({ steps: 50, scheduler: 'ddim', guidanceScale: 2, seed: 1, label: pipeline.labels[0] });
   return { run, probe: async () => [] };

@@ -11,6 +11,7 @@ import { generate } from '../generate.js';
 import { img2img } from '../img2img.js';
 import { inpaint } from '../inpaint.js';
 import { inspect } from '../inspect.js';
+import { segment } from '../segment.js';
 import { train } from '../train.js';
 
 // Each command has its own type of arguments; the table only hands them to yargs.
@@ -19,6 +20,7 @@ export const commands: readonly CommandModule<object, never>[] = [
   inpaint as CommandModule<object, never>,
   img2img as CommandModule<object, never>,
   train as CommandModule<object, never>,
+  segment as CommandModule<object, never>,
   dataset as CommandModule<object, never>,
   evalCommand as CommandModule<object, never>,
   exportCommand as CommandModule<object, never>,

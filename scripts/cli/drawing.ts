@@ -3,21 +3,25 @@
 import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import type { Recipe } from '../../src/image/index.js';
 import {
+  checkGuidance,
   checkSeed,
-  DiffusionPipeline,
+  type DiffusionPipeline,
   type GeneratedPicture,
   type SamplingOptions,
 } from '../../src/pipelines/index.js';
 import { stepStarts } from '../../src/schedulers/index.js';
 import { requireWhole } from './checks.js';
 import { labelsOf } from './generate.js';
+import { guidanceFacts, guidanceOf } from './guidance.js';
 import { interruptible } from './interrupt.js';
-import { loraFacts, loraFiles } from './lora.js';
+import { loraFacts } from './lora.js';
+import { openPipeline } from './opening.js';
 import type { DrawingArgs } from './options.js';
 import { outputsOf, prepareFiles } from './outputs.js';
 import { type Progress, startProgress } from './progress.js';
 import { promptFacts, promptOptions } from './prompt.js';
 import { note, print, printJson } from './report.js';
+import { speedFacts, speedOf } from './speed.js';
 import { version } from './version.js';
 
 /** What both pipelines take. */
@@ -48,8 +52,9 @@ export interface Drawing<Picture extends GeneratedPicture> {
 /** @throws InputError for numbers that no command can work with */
 export function checkDrawingArgs({ engine, ...argv }: DrawingArgs): void {
   requireEngine(engine as Engine);
-  requireWhole(argv, ['count', 'steps', 'threads']);
+  requireWhole(argv, ['count', 'steps', 'threads', 'batch', 'fast']);
   checkSeed(argv.seed);
+  checkGuidance(guidanceOf(argv));
   outputsOf({ ...argv, grid: false });
 }
 
@@ -59,16 +64,23 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
   const started = performance.now();
   const outputs = outputsOf({ ...argv, grid: false });
   const engine = argv.engine as Engine;
-  const loras = await loraFiles(argv);
-  const { model, threads } = argv;
-  const pipeline = await DiffusionPipeline.fromPretrained(model, { engine, threads, loras });
+  const { pipeline, loras } = await openPipeline(argv);
   try {
     const { count, seed, steps } = argv;
     const label = labelsOf(argv.label, pipeline.labels);
     const defaults = drawing.defaults?.(pipeline);
     const eta = argv.eta ?? defaults?.eta;
     const guidanceScale = argv.guidance ?? defaults?.guidanceScale;
-    const sampling = { steps, scheduler: argv.scheduler, eta, guidanceScale, ...promptOptions(argv) };
+    const texts = promptOptions(argv);
+    const sampling = {
+      steps,
+      scheduler: argv.scheduler,
+      eta,
+      guidanceScale,
+      ...texts,
+      ...guidanceOf(argv),
+      ...speedOf(argv),
+    };
     const plan = pipeline.plan({ ...sampling, count, seed, label });
     const scheduler = pipeline.schedulerFor(sampling);
     const common = {
@@ -79,6 +91,8 @@ export async function runDrawing<Picture extends GeneratedPicture>(drawing: Draw
       steps: stepStarts(scheduler).length,
       ...promptFacts(pipeline, argv),
       ...loraFacts(loras),
+      ...guidanceFacts(argv, pipeline),
+      ...speedFacts(argv),
     };
     await prepareFiles(plan.map((_, i) => outputs.file(i)));
     const images: { path: string; seed: number; label: string | null }[] = [];

@@ -4,8 +4,9 @@ import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
 import { contactSheet, type Recipe, writePng } from '../../src/image/index.js';
 import {
+  checkGuidance,
   checkSeed,
-  DiffusionPipeline,
+  type DiffusionPipeline,
   type GeneratedPicture,
   type GenerateOptions,
   type StepProgress,
@@ -14,12 +15,15 @@ import { stepStarts } from '../../src/schedulers/index.js';
 import type { GenerateArgs } from '../generate.js';
 import { Animation, checkAnimationFile } from './animation.js';
 import { requireWhole } from './checks.js';
+import { guidanceFacts, guidanceOf } from './guidance.js';
 import { interruptible } from './interrupt.js';
-import { loraFacts, loraFiles } from './lora.js';
+import { loraFacts } from './lora.js';
+import { openPipeline } from './opening.js';
 import { type Outputs, outputsOf, prepareFiles } from './outputs.js';
 import { startProgress } from './progress.js';
 import { promptFacts, promptOptions } from './prompt.js';
 import { note, print, printJson } from './report.js';
+import { speedFacts, speedOf } from './speed.js';
 import { version } from './version.js';
 
 export { outputsOf };
@@ -27,23 +31,28 @@ export { outputsOf };
 /** What can be told to be wrong before the model is read. */
 function check(argv: GenerateArgs): void {
   requireEngine(argv.engine as Engine);
-  requireWhole(argv, ['count', 'steps', 'size', 'height', 'width', 'threads', 'batch']);
+  requireWhole(argv, ['count', 'steps', 'size', 'height', 'width', 'threads', 'batch', 'fast']);
   if (argv.size !== undefined && (argv.height !== undefined || argv.width !== undefined)) {
     throw new InputError(
       'a size beside a height or a width — --size — give one side of a square, or the two',
     );
   }
   checkSeed(argv.seed);
+  checkGuidance(guidanceOf(argv));
   if (argv.animate !== undefined) checkAnimationFile(argv.animate);
 }
 
 /**
- * Labels as they are given on the command line: several with commas between.
+ * Labels as they are given on the command line: several with commas between, or each with an option of its own.
  * @param known the model's labels; one that has a comma itself is taken as it is
  */
-export function labelsOf(text: string | undefined, known: readonly string[] = []): string[] | undefined {
-  if (text !== undefined && known.includes(text)) return [text];
-  return text?.split(',').map((label) => label.trim());
+export function labelsOf(
+  texts: readonly string[] | undefined,
+  known: readonly string[] = [],
+): string[] | undefined {
+  return texts?.flatMap((text) =>
+    known.includes(text) ? [text] : text.split(',').map((label) => label.trim()),
+  );
 }
 
 /** Writes pictures as they come, and at the end what is made of all of them. */
@@ -106,9 +115,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
   const outputs = outputsOf(argv);
   const engine = argv.engine as Engine;
   const started = performance.now();
-  const loras = await loraFiles(argv);
-  const { model, threads } = argv;
-  const pipeline = await DiffusionPipeline.fromPretrained(model, { engine, threads, loras });
+  const { pipeline, loras } = await openPipeline(argv);
   try {
     const options: GenerateOptions = {
       count: argv.count,
@@ -120,6 +127,8 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       guidanceScale: argv.guidance,
       size: pictureSize(argv, pipeline),
       ...promptOptions(argv),
+      ...guidanceOf(argv),
+      ...speedOf(argv),
     };
     pipeline.requireWhole();
     const plan = pipeline.plan(options);
@@ -132,6 +141,8 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       steps: stepStarts(scheduler).length,
       ...promptFacts(pipeline, argv),
       ...loraFacts(loras),
+      ...guidanceFacts(argv, pipeline),
+      ...speedFacts(argv),
     };
     await prepareFiles([
       ...plan.map((_, i) => outputs.file(i)),
@@ -147,6 +158,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       height,
       sumi: version(),
     }));
+    let done = 0;
     const progress = startProgress({ label: 'draw', total: argv.count * calls, quiet: argv.quiet });
     try {
       await interruptible(async (signal) => {
@@ -154,7 +166,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
           ...options,
           signal,
           onStep: async (event) => {
-            progress.update(event.picture * calls + event.step);
+            progress.update(++done);
             await album.show(event);
           },
           onPicture: (picture) => album.add(picture),

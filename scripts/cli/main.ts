@@ -1,8 +1,9 @@
 /** Parses the command line and runs a command; every outcome becomes an exit code. */
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { EXIT, reportError } from './report.js';
+import { BARE_FAST } from './speed.js';
 import { strings, usageError } from './usage.js';
-import { checkValues, keepLast, type OptionTypes } from './values.js';
+import { checkValues, fillBare, keepLast, type OptionTypes } from './values.js';
 import { version } from './version.js';
 
 /** getOptions is public in yargs but missing in its types. */
@@ -10,15 +11,16 @@ const optionsOf = (parser: unknown) => (parser as { getOptions(): OptionTypes })
 
 /**
  * Runs the command line.
- * @param argv the words after `sumi`
+ * @param typed the words after `sumi`
  * @param commands the table of commands
  * @returns the exit code: 0 done, 1 failed, 2 bad input, 130 stopped
  */
 export async function main(
-  argv: readonly string[],
+  typed: readonly string[],
   commands: readonly CommandModule<object, never>[],
 ): Promise<number> {
-  const parser: Argv = yargs([...argv])
+  const argv = fillBare(typed, new Map([['fast', BARE_FAST]]));
+  const parser: Argv = yargs(argv)
     .scriptName('sumi')
     .usage('sumi: train diffusion models and draw with them\n\nsumi COMMAND [options]')
     .locale('en')
@@ -29,7 +31,7 @@ export async function main(
     .alias({ help: 'h', version: 'v' })
     .strict()
     .demandCommand(1, 'no command given')
-    .middleware((parsed) => keepLast(parsed, optionsOf(parser).array), true)
+    .middleware((parsed) => keepLast(argv, parsed, optionsOf(parser)), true)
     .check((parsed) => {
       checkValues(argv, parsed, optionsOf(parser));
       return true;

@@ -1,8 +1,10 @@
 /** Options that several commands share, under one name and one description. */
 import type { Argv } from 'yargs';
 import { SCHEDULER_NAMES } from '../../src/schedulers/names.js';
+import { type GuidanceArgs, guidanceOptions } from './guidance.js';
 import type { LoraArgs } from './lora.js';
 import type { PromptArgs } from './prompt.js';
+import { type SpeedArgs, speedOptions } from './speed.js';
 
 /** --json and --quiet. */
 export function outputOptions<T>(yargs: Argv<T>) {
@@ -25,7 +27,7 @@ export function engineOptions<T>(yargs: Argv<T>) {
 
 /** What every command that samples from a model has. */
 export function samplingOptions<T>(yargs: Argv<T>) {
-  return yargs
+  const own = yargs
     .option('model', {
       type: 'string',
       default: 'characters',
@@ -39,7 +41,9 @@ export function samplingOptions<T>(yargs: Argv<T>) {
     .option('eta', { type: 'number', describe: 'Noise of ddim (default 0) and tcd (default 0.3), 0 to 1' })
     .option('label', {
       type: 'string',
-      describe: 'Label by name or number; several with commas between are taken in turn',
+      array: true,
+      nargs: 1,
+      describe: 'Label by name or number; several, with commas between or each its own, are taken in turn',
     })
     .option('prompt', {
       type: 'string',
@@ -58,10 +62,11 @@ export function samplingOptions<T>(yargs: Argv<T>) {
       type: 'number',
       describe: 'Pull towards the label or the prompt; 1 is none (default: the model’s)',
     });
+  return speedOptions(guidanceOptions(own));
 }
 
 /** What the commands have in common that change a given picture. */
-export interface DrawingArgs extends PromptArgs, LoraArgs {
+export interface DrawingArgs extends PromptArgs, LoraArgs, GuidanceArgs, SpeedArgs {
   model: string;
   out: string;
   count: number;
@@ -69,7 +74,7 @@ export interface DrawingArgs extends PromptArgs, LoraArgs {
   steps?: number;
   scheduler?: string;
   eta?: number;
-  label?: string;
+  label?: string[];
   guidance?: number;
   engine: string;
   threads?: number;

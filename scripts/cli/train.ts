@@ -18,7 +18,7 @@ import { interruptible } from './interrupt.js';
 import { type Progress, startProgress } from './progress.js';
 import { note, printJson } from './report.js';
 
-function positive(name: string, value: number | undefined, whole: boolean): void {
+export function positive(name: string, value: number | undefined, whole: boolean): void {
   if (value === undefined) return;
   if (value > 0 && Number.isFinite(value) && (!whole || Number.isInteger(value))) return;
   throw new InputError(
@@ -52,10 +52,10 @@ async function configOf(argv: TrainArgs): Promise<TrainConfig> {
   return config;
 }
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 
 /** The second object's keys over the first's, objects merged; a network's `model` is taken whole. */
-function merge(under: Json, over: Json): Json {
+export function merge(under: Json, over: Json): Json {
   const out: Json = { ...under };
   for (const [key, value] of Object.entries(over)) {
     const both = isObject(out[key]) && isObject(value) && key !== 'model';
@@ -66,7 +66,7 @@ function merge(under: Json, over: Json): Json {
 
 const isObject = (x: unknown): boolean => typeof x === 'object' && x !== null && !Array.isArray(x);
 
-async function readConfigFile(path: string): Promise<Json> {
+export async function readConfigFile(path: string): Promise<Json> {
   const text = await readFile(path, 'utf8').catch((error) => {
     throw fileError(error, path, 'cannot read');
   });
@@ -80,7 +80,7 @@ async function readConfigFile(path: string): Promise<Json> {
 }
 
 /** One progress display after another: reading pictures, then each stage. */
-class Display {
+export class Display {
   private shown: Progress | undefined;
   private label = '';
 

@@ -59,7 +59,13 @@ export function usageError(
     const advice = guess ? `did you mean ${guess}?` : `choose from ${names.join(', ')}`;
     return new InputError(`unknown command ${first} — sumi — ${advice}`);
   }
-  const where = `sumi ${first}`;
+  const actions = (command as { actions?: readonly CommandModule<object, never>[] }).actions?.map(nameOf);
+  const action = argv.slice(argv.indexOf(first as string) + 1).find((word) => !word.startsWith('-'));
+  if (actions && !actions.includes(action ?? '')) {
+    const what = action === undefined ? 'no action given' : `unknown action ${action}`;
+    return new InputError(`${what} — sumi ${first} — choose from ${actions.join(', ')}`);
+  }
+  const where = actions ? `sumi ${first} ${action}` : `sumi ${first}`;
   const see = `see \`${where} --help\``;
   if (message.startsWith('too few arguments'))
     return new InputError(`too few arguments — ${where} — it is \`sumi ${command.command}\`; ${see}`);

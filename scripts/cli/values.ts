@@ -9,13 +9,6 @@ export interface OptionTypes {
   readonly array: readonly string[];
 }
 
-/** Of an option that is given twice the last word counts, unless it takes several values. Changes `parsed`. */
-export function keepLast(parsed: Record<string, unknown>, several: readonly string[]): void {
-  for (const [name, value] of Object.entries(parsed)) {
-    if (Array.isArray(value) && !several.includes(name) && name !== '_') parsed[name] = value.at(-1);
-  }
-}
-
 const isValue = (word: string | undefined): boolean =>
   word !== undefined && (!word.startsWith('-') || word === '-' || /^-[\d.]/.test(word));
 
@@ -37,6 +30,54 @@ function fault(word: string, next: string | undefined, types: OptionTypes): stri
 }
 
 /**
+ * Of an option that was given several times the last value counts, but for options that take several.
+ * @param words the words after `sumi`
+ * @param parsed what yargs made of them; changed in place
+ */
+export function keepLast(
+  words: readonly string[],
+  parsed: Record<string, unknown>,
+  types: OptionTypes,
+): void {
+  for (const [name, value] of Object.entries(parsed)) {
+    if (name !== '_' && Array.isArray(value) && !types.array.includes(name)) parsed[name] = value.at(-1);
+  }
+  // yargs adds a 1 to the number before it, as if it were counting.
+  for (const [name, value] of typedLast(words)) {
+    if (types.number.includes(name) && value.trim() !== '') parsed[name] = Number(value);
+  }
+}
+
+/** The last value of each option as it was typed, by its long name. */
+function typedLast(words: readonly string[]): Map<string, string> {
+  const last = new Map<string, string>();
+  for (const [i, word] of optionWords(words).entries()) {
+    const [, name, value] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
+    if (name !== undefined) last.set(name, value ?? words[i + 1] ?? '');
+  }
+  return last;
+}
+
+/**
+ * Gives options that stand without a value the one that they mean then.
+ * @param words the words after `sumi`
+ * @param bare that value, by the option's name
+ */
+export function fillBare(words: readonly string[], bare: ReadonlyMap<string, number>): string[] {
+  const typed = optionWords(words);
+  return words.map((word, i) => {
+    const value = i < typed.length && word.startsWith('--') ? bare.get(word.slice(2)) : undefined;
+    return value === undefined || isValue(typed[i + 1]) ? word : `${word}=${value}`;
+  });
+}
+
+/** Those before a `--`, which ends options. */
+function optionWords(words: readonly string[]): readonly string[] {
+  const end = words.indexOf('--');
+  return end < 0 ? words : words.slice(0, end);
+}
+
+/**
  * Checks what was typed against the types of the options.
  * @param words the words after `sumi`
  * @param parsed what yargs made of them
@@ -47,8 +88,7 @@ export function checkValues(
   parsed: Record<string, unknown>,
   types: OptionTypes,
 ): void {
-  const end = words.indexOf('--');
-  const typed = end < 0 ? words : words.slice(0, end);
+  const typed = optionWords(words);
   typed.forEach((word, i) => {
     const message = fault(word, typed[i + 1], types);
     if (message) throw new Error(message);

@@ -47,6 +47,12 @@ export function scaleLatents(config: LatentScale, latents: Tensor4D): Tensor4D {
   return tf.tidy(() => tf.sub(tf.mul(latents, tf.tensor1d(slope)), tf.tensor1d(offset)));
 }
 
+/** How far latents are spread once they are scaled: standard deviations as `scaleLatents` changes them. */
+export function scaleDeviations(config: LatentScale, logvar: Tensor4D): Tensor4D {
+  const { slope } = normalization(config, logvar.shape[3]);
+  return tf.tidy(() => tf.mul(tf.exp(tf.mul(logvar, 0.5)), tf.tensor1d(slope)) as Tensor4D);
+}
+
 /** The way back, before `decode`: undoes `scaleLatents`. */
 export function unscaleLatents(config: LatentScale, latents: Tensor4D): Tensor4D {
   const { slope, offset } = normalization(config, latents.shape[3]);

@@ -9,7 +9,7 @@ import {
   downscale,
   parseAutoencoderConfig,
 } from './config.js';
-import { type LatentScale, scaleLatents, unscaleLatents } from './latents.js';
+import { type LatentScale, scaleDeviations, scaleLatents, unscaleLatents } from './latents.js';
 import { decodeTiny, encodeTiny, tinySpecs } from './tiny.js';
 import { parseTinyConfig, TINY_CLASS_NAME, type TinyConfig, tinyDownscale } from './tiny-config.js';
 import { decodeVQ, encodeVQ, vqSpecs } from './vq.js';
@@ -30,6 +30,8 @@ export interface AutoencoderNetwork {
    * @returns scaled latents [N, h, w, latentChannels]; of a distribution, its mean
    */
   encode(params: Params, pictures: Tensor4D): Tensor4D;
+  /** The whole distribution, where the encoder tells of one: mean and standard deviation of the scaled latents. */
+  spread?(params: Params, pictures: Tensor4D): { mean: Tensor4D; deviation: Tensor4D };
   /**
    * @param latents scaled, [N, h, w, latentChannels]
    * @returns pictures about [-1, 1], [N, H, W, out_channels]
@@ -59,6 +61,11 @@ export function klNetwork(config: AutoencoderConfig): AutoencoderNetwork {
       encode: (params, pictures) => encode(config, params, pictures).mean,
       decode: (params, latents) => decode(config, params, latents),
     }),
+    spread: (params, pictures) =>
+      tf.tidy(() => {
+        const { mean, logvar } = encode(config, params, pictures);
+        return { mean: scaleLatents(config, mean), deviation: scaleDeviations(config, logvar) };
+      }),
   };
 }
 

@@ -18,11 +18,11 @@ export interface BatchOptions {
 export interface Batch {
   /** RGB in [-1, 1], [batchSize, size, size, 3]. */
   readonly pixels: Float32Array;
-  /** [batchSize]: index into the dataset's labels, or -1. */
+  /** [batchSize], index into the dataset's labels, or -1. */
   readonly labelIds: Int32Array;
-  /** [batchSize]: which pictures of the dataset these are. */
+  /** [batchSize], which pictures of the dataset these are. */
   readonly indices: Uint32Array;
-  /** [batchSize]: the epoch of each; a batch may straddle two. */
+  /** [batchSize], the epoch of each; a batch may straddle two. */
   readonly epochs: Uint32Array;
 }
 

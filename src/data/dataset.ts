@@ -45,7 +45,7 @@ export interface Dataset {
   readonly names: readonly string[];
   /** The distinct labels, in code-unit order; a picture's class is an index into them. */
   readonly labels: readonly string[];
-  /** [count]: each picture's index into `labels`, or -1 where it has no label. */
+  /** [count], each picture's index into `labels`, or -1 where it has no label. */
   readonly labelIds: Int32Array;
   readonly skipped: readonly Skipped[];
   /** Files of other kinds in the folder. */

@@ -25,14 +25,7 @@ export async function readMetadata(
   const labels = new Map<string, string | null>();
   for (const list of lists) {
     const path = join(dir, list);
-    const text = new TextDecoder().decode(await readBytes(path)); // drops a byte order mark
-    text.split(/\r?\n/).forEach((line, i) => {
-      if (line.trim() === '') return;
-      const where = `${path}:${i + 1}`;
-      const row = parseRow(line, where);
-      const fileName = row.file_name;
-      if (typeof fileName !== 'string' || fileName === '')
-        throw new InputError(`the line has no "file_name" — ${where} — add one, as in {"file_name":"a.png"}`);
+    for (const { row, where, fileName } of await readRows(path)) {
       const wanted = posix.normalize(posix.join(posix.dirname(list), fileName.replaceAll('\\', '/')));
       const name = existing.get(wanted.normalize('NFC'));
       if (name === undefined)
@@ -42,9 +35,33 @@ export async function readMetadata(
       if (labels.has(name))
         throw new InputError(`the picture is listed twice: ${fileName} — ${where} — remove one line`);
       labels.set(name, labelOf(row, where));
-    });
+    }
   }
   return labels;
+}
+
+export interface MetadataRow {
+  readonly row: Record<string, unknown>;
+  readonly fileName: string;
+  /** File and line, for messages. */
+  readonly where: string;
+}
+
+/**
+ * Reads the lines of a metadata.jsonl file.
+ * @throws InputError for a line that is no JSON object or lacks `file_name`
+ */
+export async function readRows(path: string): Promise<MetadataRow[]> {
+  const text = new TextDecoder().decode(await readBytes(path)); // drops a byte order mark
+  return text.split(/\r?\n/).flatMap((line, i) => {
+    if (line.trim() === '') return [];
+    const where = `${path}:${i + 1}`;
+    const row = parseRow(line, where);
+    const fileName = row.file_name;
+    if (typeof fileName !== 'string' || fileName === '')
+      throw new InputError(`the line has no "file_name" — ${where} — add one, as in {"file_name":"a.png"}`);
+    return [{ row, fileName, where }];
+  });
 }
 
 function parseRow(line: string, where: string): Record<string, unknown> {

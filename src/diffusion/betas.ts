@@ -4,7 +4,14 @@
  */
 import { InputError } from '../errors.js';
 
-export const BETA_SCHEDULES = ['linear', 'scaled_linear', 'squaredcos_cap_v2', 'exp'] as const;
+export const BETA_SCHEDULES = [
+  'linear',
+  'scaled_linear',
+  'squaredcos_cap_v2',
+  'exp',
+  'sigmoid',
+  'laplace',
+] as const;
 export type BetaSchedule = (typeof BETA_SCHEDULES)[number];
 
 /** The part of a scheduler's config that fixes its betas. */
@@ -31,6 +38,9 @@ const MAX_BETA = 0.999;
  * - `scaled_linear`: equal steps of sqrt(β) (latent diffusion, Rombach et al. 2022).
  * - `squaredcos_cap_v2`: ᾱ(t) = cos²((t + 0.008)/1.008 · π/2) (Nichol & Dhariwal 2021, eq. 17).
  * - `exp`: ᾱ(t) = e^(-12t), as diffusers' HeunDiscreteScheduler has it.
+ * - `sigmoid`: from beta_start to beta_end along the logistic function from -6 to 6 (GeoDiff, Xu et al. 2022).
+ * - `laplace`: log SNR in Laplace's distribution, most steps about 0 (Hang et al. 2024, "Improved noise schedule for
+ *   diffusion training"); with diffusers' ᾱ(t) = sqrt(SNR/(1 + SNR)).
  * @returns [T], each in (0, 1]
  * @throws InputError for an unknown schedule or values out of range
  */
@@ -68,6 +78,10 @@ function scheduledBetas(config: BetaConfig): Float64Array {
       return betasOf((t) => Math.cos((((t + 0.008) / 1.008) * Math.PI) / 2) ** 2, T);
     case 'exp':
       return betasOf((t) => Math.exp(-12 * t), T);
+    case 'sigmoid':
+      return linspace(-6, 6, T).map((x) => beta_start + (beta_end - beta_start) / (1 + Math.exp(-x)));
+    case 'laplace':
+      return betasOf(laplaceAlphaBar, T);
     default:
       throw new InputError(
         `beta_schedule '${beta_schedule}' is unknown — scheduler config — use one of ${BETA_SCHEDULES.join(', ')}`,
@@ -80,6 +94,11 @@ function betasOf(alphaBar: (t: number) => number, n: number): Float64Array {
   return Float64Array.from({ length: n }, (_, i) =>
     Math.min(1 - alphaBar((i + 1) / n) / alphaBar(i / n), MAX_BETA),
   );
+}
+
+function laplaceAlphaBar(t: number): number {
+  const logSnr = -0.5 * (t > 0.5 ? -1 : 1) * Math.log(1 - 2 * Math.abs(0.5 - t) + 1e-6);
+  return Math.sqrt(1 / (1 + Math.exp(-logSnr)));
 }
 
 /** `n` equally spaced numbers from `start` to `end`, both included. */

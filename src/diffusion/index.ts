@@ -18,6 +18,7 @@ export {
   type ConversionCoefficients,
   conversionCoefficients,
   convertPrediction,
+  type DiffusionPrediction,
   PREDICTION_TYPES,
   type PredictionType,
 } from './prediction.js';

@@ -9,8 +9,13 @@
 import { InputError } from '../errors.js';
 
 export const PREDICTION_TYPES = ['epsilon', 'sample', 'v_prediction'] as const;
+
+/** What models of a flow predict, ε − x_0 where x = (1 − σ)·x_0 + σ·ε. They are not of DDPM's process: no conversions. */
+export const FLOW_PREDICTION = 'flow_prediction';
+
 /** `epsilon`: the noise ε; `sample`: the clean picture x_0; `v_prediction`: the velocity v. */
-export type PredictionType = (typeof PREDICTION_TYPES)[number];
+export type DiffusionPrediction = (typeof PREDICTION_TYPES)[number];
+export type PredictionType = DiffusionPrediction | typeof FLOW_PREDICTION;
 
 /** A conversion as a linear combination: result = output·prediction + sample·x_t. */
 export interface ConversionCoefficients {

@@ -1,5 +1,5 @@
 import { velocity } from './noising.js';
-import type { PredictionType } from './prediction.js';
+import type { DiffusionPrediction } from './prediction.js';
 
 /**
  * What the network should answer for x_t made of `original` and `noise`: ε, x_0 or v by its prediction type.
@@ -10,7 +10,7 @@ import type { PredictionType } from './prediction.js';
  * @throws InputError when the shapes do not fit
  */
 export function trainingTarget(
-  predictionType: PredictionType,
+  predictionType: DiffusionPrediction,
   original: Float32Array,
   noise: Float32Array,
   alphaProd: number | ArrayLike<number>,

@@ -1,6 +1,6 @@
 import { InputError } from '../errors.js';
 import { snr } from './noising.js';
-import type { PredictionType } from './prediction.js';
+import type { DiffusionPrediction } from './prediction.js';
 
 /**
  * Weight of each sample's squared error in the loss. Without `snrGamma` all are 1 (Ho et al. 2020, eq. 14).
@@ -13,7 +13,7 @@ import type { PredictionType } from './prediction.js';
  */
 export function lossWeights(
   alphaProds: ArrayLike<number>,
-  predictionType: PredictionType,
+  predictionType: DiffusionPrediction,
   snrGamma: number | null = null,
 ): Float32Array {
   if (snrGamma === null) return new Float32Array(alphaProds.length).fill(1);

@@ -10,7 +10,10 @@ import { lower } from './lower/index.js';
 import { requireMemory } from './memory.js';
 import { type EncodedModel, encodeModel } from './onnx.js';
 import { loweringFor, nodesForCpu, type Provider } from './providers.js';
+import { type Precision, quantizeConvolutions } from './quantize.js';
+import { recomputed } from './recompute.js';
 import { identityModel, Residents } from './residents.js';
+import { inOrder } from './schedule.js';
 import { type Feed, Session } from './session.js';
 import { simplify } from './simplify.js';
 import { type Tensor, tf } from './tf.js';
@@ -24,6 +27,8 @@ export interface CompileOptions {
   readonly engine?: Engine;
   /** Arrays the function gets as further tensors, fixed for good: weights for inference, which compile best. */
   readonly constants?: Readonly<Record<string, Feed>>;
+  /** 'int8' computes convolutions with constant filters in 8-bit integers; engine onnx alone. Default 'fp32'. */
+  readonly precision?: Precision;
   /** Threads of ONNX Runtime's CPU provider; all cores by default. */
   readonly threads?: number;
   /** Told what is being built, before a build that may take a second or more. */
@@ -121,11 +126,11 @@ export class Compiled {
     onBuild?.(name);
     await backendsSettled();
     const start = performance.now();
-    const graph = graphOf(this.fn, inputs, this.options);
+    const graph = this.prepared(graphOf(this.fn, inputs, this.options));
     requireMemory(graph, name);
     const traced = performance.now();
-    const onnx = lower(graph, loweringFor(providerOf(this.engine)));
-    const model = encodeModel(onnx);
+    const onnx = lower(graph, { ...loweringFor(providerOf(this.engine)), unshaped: this.asWritten });
+    const model = this.asWritten ? encodeModel(inOrder(onnx), { shapes: false }) : encodeModel(onnx);
     const lowered = performance.now();
     const session = await this.open(model, this.options.resident ?? [], nodesForCpu(onnx));
     if (debug('time')) {
@@ -137,6 +142,16 @@ export class Compiled {
     return session;
   }
 
+  private prepared(graph: Graph): Graph {
+    if (this.options.precision === 'int8') return quantizeConvolutions(graph);
+    return this.asWritten ? recomputed(graph) : graph;
+  }
+
+  /** Whether the graph runs on the CPU as Sumi wrote it: a training step's, which repeats nodes to save memory. */
+  private get asWritten(): boolean {
+    return this.engine === 'onnx' && this.options.constants === undefined;
+  }
+
   private open(model: EncodedModel, names: readonly string[], forCpu?: readonly string[]): Promise<Session> {
     const provider = providerOf(this.engine);
     const { threads, profile } = this.options;
@@ -145,8 +160,7 @@ export class Compiled {
       threads,
       profile,
       forCpu,
-      // A training step's graph comes as it should run: it repeats nodes to save memory.
-      optimize: provider !== 'cpu' || this.options.constants !== undefined,
+      optimize: !this.asWritten,
       resident: { names, kept: this.kept },
     });
   }

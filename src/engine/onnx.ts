@@ -35,7 +35,7 @@ export interface Initializer {
   readonly name: string;
   readonly shape: readonly number[];
   readonly type: ElementName;
-  readonly data: TypedArray | BigInt64Array | Uint16Array;
+  readonly data: TypedArray | BigInt64Array | Uint16Array | Int8Array;
 }
 
 export interface ValueInfo {
@@ -93,6 +93,25 @@ function valueInfo({ name, shape, type }: ValueInfo): Record<string, unknown> {
   return { name, type: { tensorType: { elemType: ElementType[type], shape: { dim } } } };
 }
 
+const withoutShape = ({ name, type }: ValueInfo): Record<string, unknown> => ({
+  name,
+  type: { tensorType: { elemType: ElementType[type] } },
+});
+
+/**
+ * The int64 constants as inputs with defaults. Resize demands to know how many numbers it gets; of the others not even
+ * that is told, or ONNX Runtime knows ranks, and seeks for each value a dead one of its shape among all there are.
+ */
+function sizes({ nodes, initializers }: OnnxModel): Record<string, unknown>[] {
+  const counted = new Set(nodes.filter(({ op }) => op === 'Resize').flatMap(({ inputs }) => inputs));
+  return initializers
+    .filter(({ type }) => type === 'int64')
+    .map(({ name, shape }) => {
+      const info: ValueInfo = { name, shape, type: 'int64' };
+      return counted.has(name) ? valueInfo(info) : withoutShape(info);
+    });
+}
+
 /** What the i-th node of a model is called. */
 export const nodeName = (node: OnnxNode, i: number): string => `${node.op}_${i}`;
 
@@ -106,21 +125,34 @@ export interface EncodedModel {
   /** The bytes of an .onnx file. */
   readonly bytes: Uint8Array;
   readonly external: readonly ExternalData[];
+  /** Shapes of outputs of which the bytes do not tell. */
+  readonly outputShapes: Readonly<Record<string, readonly number[]>>;
 }
 
-/** Models are messages of at most 2 GiB, and encoding copies them: weights beyond half of that stay outside. */
-const LARGEST = 2 ** 30;
+/** Encoding copies weights, and so does reading: beyond so many bytes they stay outside (at 2 GiB they would have to). */
+const LARGEST = 2 ** 23;
 
 /** Arrays up to this many bytes are always inside: ONNX Runtime reads shapes while it loads the graph. */
 const SMALL = 2 ** 10;
 
 const bytesOf = ({ data }: Initializer) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
-/**
- * Encodes a model.
- * @param largest how many bytes of weights may be within it; of a model with more, all but the small are external
- */
-export function encodeModel(model: OnnxModel, largest = LARGEST): EncodedModel {
+export interface EncodeOptions {
+  /** How many bytes of weights may be within the model; of one with more, all but the small are external. */
+  readonly largest?: number;
+  /**
+   * Whether ONNX Runtime may know the shapes of values (default). It then plans memory by shape: what a dead value lay
+   * in is kept for the next value of just that shape. In a training graph, whose values are of many shapes, that takes
+   * up to half as much memory again as when the arena gets it back.
+   */
+  readonly shapes?: boolean;
+}
+
+/** Encodes a model. */
+export function encodeModel(
+  model: OnnxModel,
+  { largest = LARGEST, shapes = true }: EncodeOptions = {},
+): EncodedModel {
   const total = model.initializers.reduce((sum, { data }) => sum + data.byteLength, 0);
   const isExternal = ({ data }: Initializer) => total > largest && data.byteLength > SMALL;
   const stored = (t: Initializer) =>
@@ -159,12 +191,16 @@ export function encodeModel(model: OnnxModel, largest = LARGEST): EncodedModel {
         name: t.name,
         ...stored(t),
       })),
-      input: model.inputs.map(valueInfo),
-      output: model.outputs.map(valueInfo),
+      // Constants that a caller may replace tell nothing of the shapes that are made by them.
+      input: shapes ? model.inputs.map(valueInfo) : [...model.inputs.map(withoutShape), ...sizes(model)],
+      output: model.outputs.map(shapes ? valueInfo : withoutShape),
     },
   };
   return {
     bytes: modelType.encode(message as never).finish(),
     external: model.initializers.filter(isExternal).map((t) => ({ path: t.name, data: bytesOf(t) })),
+    outputShapes: shapes
+      ? {}
+      : Object.fromEntries(model.outputs.map(({ name, shape }) => [name, shape as number[]])),
   };
 }

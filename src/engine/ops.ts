@@ -131,6 +131,53 @@ export function silu<T extends Tensor>(x: T): T {
   return op(x) as T;
 }
 
+/** max(x, 0), with a gradient from the result, so that x need not be kept. */
+export function relu<T extends Tensor>(x: T): T {
+  const op = tf.customGrad((input, save) => {
+    const value = tf.relu(input as Tensor);
+    (save as (t: Tensor[]) => void)([value]);
+    return { value, gradFunc: (dy: Tensor, [y]: Tensor[]) => tf.mul(dy, tf.step(y)) };
+  });
+  return op(x) as T;
+}
+
+/**
+ * Batch normalization by the batch's own statistics (Ioffe & Szegedy 2015), whose variance is the biased one.
+ * @param x [N, ..., C]
+ * @param gamma [C]
+ * @param beta [C]
+ */
+export function batchNorm<T extends Tensor>(x: T, gamma: Tensor1D, beta: Tensor1D, eps: number): T {
+  const axes = x.shape.slice(0, -1).map((_, i) => i);
+  const mean = (t: Tensor) => tf.mean(t, axes);
+  /** The centred input and, for each channel, one over its standard deviation. */
+  const normalize = (a: Tensor) => {
+    const centred = tf.sub(a, mean(a));
+    return { centred, rstd: tf.rsqrt(tf.add(mean(tf.square(centred)), eps)) };
+  };
+  const op = tf.customGrad((input, scale, shift, save) => {
+    const [a, g, b] = [input, scale, shift] as Tensor[];
+    (save as (t: Tensor[]) => void)([a, g]);
+    const { centred, rstd } = normalize(a);
+    return {
+      value: tf.add(tf.mul(centred, tf.mul(rstd, g)), b),
+      gradFunc: (dy: Tensor, saved: Tensor[]) => {
+        const { centred, rstd } = normalize(saved[0]);
+        const pixels = dy.size / dy.shape[dy.shape.length - 1];
+        const sum = tf.sum(dy, axes);
+        const dot = tf.mul(tf.sum(tf.mul(dy, centred), axes), rstd); // Σ dy·x̂
+        // dx = γ·σ⁻¹·(dy - mean(dy) - x̂·mean(dy·x̂))
+        const weight = tf.mul(rstd, saved[1]);
+        const slope = tf.mul(tf.mul(weight, rstd), tf.div(dot, pixels));
+        const level = tf.mul(weight, tf.div(sum, pixels));
+        const dx = tf.sub(tf.sub(tf.mul(dy, weight), tf.mul(centred, slope)), level);
+        return [dx, dot, sum];
+      },
+    };
+  });
+  return op(x, gamma, beta) as T;
+}
+
 /**
  * Group normalization (Wu & He 2018) with an affine transform per channel.
  * @param x [N, ..., C], C divisible by `groups`

@@ -15,6 +15,7 @@ export interface ParamSpec {
 /** The parameters of a model as tensors, by diffusers' name. */
 export type Params = Readonly<Record<string, Tensor>>;
 
+/** How many numbers the parameters are. */
 export function countParams(specs: readonly ParamSpec[]): number {
   return specs.reduce((n, spec) => n + sizeOf(spec.shape), 0);
 }

@@ -62,10 +62,18 @@ const plainName = (output: string): string => output.replace(/:out$/, '');
 const onDevice = (names: readonly string[]) =>
   Object.fromEntries(names.map((name) => [`${name}:out`, 'gpu-buffer' as const]));
 
+const EXTRA = {
+  // It folds a Pad into the pooling after it even where the pad is as large as the kernel, which pooling refuses.
+  optimization: { disable_specified_optimizers: 'Pad_Fusion' },
+  // Threads that wait for the next run in a loop take a core from the sampler and from other sessions' runs.
+  session: { force_spinning_stop: '1' },
+};
+
 export class Session {
   private constructor(
     private readonly ort: Ort,
     private readonly inner: InferenceSession,
+    private readonly outputShapes: EncodedModel['outputShapes'],
     private readonly resident?: Resident,
   ) {}
 
@@ -74,8 +82,14 @@ export class Session {
     model: EncodedModel | Uint8Array | string,
     options: SessionOptions = {},
   ): Promise<Session> {
-    const { bytes: file, external = [] } =
-      typeof model === 'object' && 'bytes' in model ? model : { bytes: model };
+    const {
+      bytes: file,
+      external,
+      outputShapes,
+    }: { bytes: Uint8Array | string } & Omit<EncodedModel, 'bytes'> = typeof model === 'object' &&
+    'bytes' in model
+      ? model
+      : { bytes: model, external: [], outputShapes: {} };
     const ort = await loadOrt();
     const provider = options.provider ?? 'cpu';
     const resident = provider === 'webgpu' ? options.resident : undefined;
@@ -85,8 +99,7 @@ export class Session {
       // One block laid out for all values takes a quarter more memory, and no less time.
       enableMemPattern: options.plain === true,
       logSeverityLevel: 3,
-      // It folds a Pad into the pooling after it even where the pad is as large as the kernel, which pooling refuses.
-      ...(options.plain ? {} : { extra: { optimization: { disable_specified_optimizers: 'Pad_Fusion' } } }),
+      ...(options.plain ? {} : { extra: EXTRA }),
       ...(external.length > 0 ? { externalData: external } : {}),
       ...(resident ? { preferredOutputLocation: onDevice(resident.names) } : {}),
       ...(options.threads ? { intraOpNumThreads: options.threads } : {}),
@@ -95,7 +108,7 @@ export class Session {
     try {
       // The library has one signature for bytes and one for paths.
       const inner = await ort.InferenceSession.create(file as string, settings);
-      return new Session(ort, inner, resident);
+      return new Session(ort, inner, outputShapes, resident);
     } catch (error) {
       throw providerError(provider, error as Error);
     }
@@ -116,7 +129,9 @@ export class Session {
     const fetches: Record<string, OrtTensor | null> = {};
     for (const output of this.inner.outputNames) {
       const name = plainName(output);
-      fetches[output] = into[name] && !names.includes(name) ? this.tensor(into[name]) : null;
+      const target = names.includes(name) ? undefined : into[name];
+      const shape = this.outputShapes[output] ?? target?.shape;
+      fetches[output] = target ? this.tensor({ ...target, shape }) : null;
     }
     const results = await this.inner.run(given, fetches as InferenceSession.FetchesType);
     const arrays: Record<string, TypedArray> = {};

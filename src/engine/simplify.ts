@@ -11,6 +11,9 @@ type Rewrite =
   | { node: Pick<Node, 'op' | 'inputs' | 'attrs'> }
   | null;
 
+/** Σx² over all axes: a `Sum` of a `Square`. */
+export const SUM_SQUARE = 'SumiSumSquare';
+
 interface Context {
   value(id: number): Value;
   /** The node that makes a value, after the rewrites so far. */
@@ -157,10 +160,18 @@ const scaledMatmul: Rule = (node, ctx) => {
   return null;
 };
 
+/** The sum of all squares in one operation, with no array of squares. */
+const sumOfSquares: Rule = (node, ctx) => {
+  const maker = ctx.producer(node.inputs[0]);
+  if (node.op !== 'Sum' || maker?.op !== 'Square' || ctx.uses(node.inputs[0]) !== 1) return null;
+  if (sizeOf(ctx.value(node.outputs[0]).shape) !== 1) return null;
+  return { node: { op: SUM_SQUARE, inputs: maker.inputs, attrs: node.attrs } };
+};
+
 /** The rules in the order in which they are tried, by the pass that they belong to. */
 export const passes: Readonly<Record<string, readonly Rule[]>> = {
   simplify: [noOps, uniformConstants, neutralElements, reshapeOfReshape, lazyBroadcast],
-  fuse: [lazyBroadcast, convolutionBias, scaledMatmul],
+  fuse: [lazyBroadcast, convolutionBias, scaledMatmul, sumOfSquares],
 };
 
 /** Equal uniform constants count as one operand. */

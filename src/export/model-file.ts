@@ -97,7 +97,7 @@ export function encodeFile(model: OnnxModel, name: string, maxBytes = LARGEST_FI
       `${(weights / 1e9).toPrecision(3)} GB of weights, and an ONNX file holds ${(maxBytes / 1e9).toPrecision(3)} — ${name} — use --dtype fp16, or a smaller model`,
     );
   if (weights > maxBytes) throw limit();
-  const { bytes } = encodeModel(model, maxBytes);
+  const { bytes } = encodeModel(model, { largest: maxBytes });
   if (bytes.length > maxBytes) throw limit();
   return bytes;
 }

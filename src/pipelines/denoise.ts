@@ -1,20 +1,19 @@
 /** The network as a denoiser of one picture, and the loop that denoises it step by step. */
 import { setImmediate } from 'node:timers/promises';
-import { Compiled, type CompileOptions } from '../engine/compile.js';
-import type { Params } from '../engine/params.js';
+import type { CompileOptions } from '../engine/compile.js';
 import type { Feed } from '../engine/session.js';
-import type { Tensor } from '../engine/tf.js';
 import { RunError } from '../errors.js';
-import type { Scheduler } from '../schedulers/index.js';
-import { isClassConditional, type UNetInputs, type UNetNetwork } from '../unet/index.js';
-import { asConstants } from './constants.js';
+import { classifierFree } from '../guidance/index.js';
+import type { Churn, Scheduler } from '../schedulers/index.js';
+import { isClassConditional, type UNetNetwork } from '../unet/index.js';
+import { type Forward, NetworkRuns } from './forward.js';
 import type { PromptEncoder } from './text.js';
 
 /** What the network is told of a picture besides the noise. */
 export interface Condition {
   /** Class index; null for a network without classes. */
   readonly label: number | null;
-  /** Class of the unconditional pass of guidance; null: no guidance. */
+  /** Class of the other pass of guidance, that of none or a negative one; null: no guidance. */
   readonly nullLabel: number | null;
   /** Weight of guidance (Ho & Salimans 2022): 1 is the plain conditional prediction. */
   readonly guidanceScale: number;
@@ -25,27 +24,27 @@ export interface Condition {
   readonly channels?: Float32Array;
 }
 
-/**
- * Predicts the model's output for one sample at a timestep. The network always sees one picture (two rows under
- * guidance: with its label or prompt and without), so a picture's bytes cannot depend on what is drawn beside it. On CPUs
- * that costs little: for 6.8 M parameters, one core, batches of 8 spend 8.2 ms a picture at 16×16×4 where single
- * pictures spend 10.4, and 32.7 ms at 32×32×3 where single ones spend 33.7.
- */
+/** Predicts the model's output for one sample at a timestep: a row of the network's, or two under guidance. */
 export class Denoiser {
-  private readonly compiled: Compiled;
+  /** The network's sessions. */
+  readonly runs: NetworkRuns;
+  private readonly forward: Forward;
 
   /** @param prompts for a network that knows texts */
   constructor(
     readonly network: UNetNetwork,
-    params: Float32Array,
+    params: Float32Array | NetworkRuns,
     options: CompileOptions = {},
     private readonly prompts: PromptEncoder | null = null,
+    forward?: Forward,
   ) {
-    const fn = ({ sample, timesteps, labels, context, ...weights }: Record<string, Tensor>) => ({
-      output: network.predict(weights as Params, { sample, timesteps, labels, context } as UNetInputs),
-    });
-    const constants = asConstants(network.specs, params);
-    this.compiled = new Compiled(fn, { name: 'denoiser', ...options, constants });
+    this.runs = params instanceof NetworkRuns ? params : new NetworkRuns(network, params, options);
+    this.forward = forward ?? this.runs;
+  }
+
+  /** The same denoiser, its rows run by something else: beside other pictures' or with features of earlier steps. */
+  over(forward: Forward): Denoiser {
+    return new Denoiser(this.network, this.runs, {}, this.prompts, forward);
   }
 
   /**
@@ -59,6 +58,20 @@ export class Denoiser {
     timestep: number,
     condition: Condition,
   ): Promise<Float32Array> {
+    const { conditional, other } = await this.pair(sample, size, timestep, condition);
+    return other ? classifierFree(conditional, other, condition.guidanceScale) : conditional;
+  }
+
+  /**
+   * The two predictions that guidance makes one of: with the label or prompt, and without or with the negative one. The
+   * other is null where there is no guidance. Parameters as of `predict`.
+   */
+  async pair(
+    sample: Float32Array,
+    size: readonly [number, number],
+    timestep: number,
+    condition: Condition,
+  ): Promise<{ conditional: Float32Array; other: Float32Array | null }> {
     const { label, nullLabel, guidanceScale, prompt = '', negativePrompt = '' } = condition;
     const { config } = this.network;
     const classes = isClassConditional(config);
@@ -85,16 +98,14 @@ export class Denoiser {
       const data = joined(told);
       inputs.context = { data, shape: [rows, ...this.prompts.shape], dtype: 'float32' };
     }
-    const output = (await this.compiled.run(inputs)).output as Float32Array;
-    if (!guided) return output;
+    const output = await this.forward.run(inputs);
+    if (!guided) return { conditional: output, other: null };
     const n = output.length / 2;
-    const mixed = new Float32Array(n);
-    for (let i = 0; i < n; i++) mixed[i] = output[n + i] + guidanceScale * (output[i] - output[n + i]);
-    return mixed;
+    return { conditional: output.subarray(0, n), other: output.subarray(n) };
   }
 
   dispose(): Promise<void> {
-    return this.compiled.dispose();
+    return this.runs.dispose();
   }
 }
 
@@ -139,6 +150,7 @@ export interface DenoiseOptions {
   readonly size: readonly [number, number];
   readonly condition: Condition;
   readonly eta?: number;
+  readonly churn?: Churn;
   /** Standard normal noise for a step that wants it, by the step's index. */
   readonly noise: (index: number) => Float32Array;
   readonly signal?: AbortSignal;
@@ -152,7 +164,7 @@ export interface DenoiseOptions {
  * @throws the signal's reason when it aborts, between steps
  */
 export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
-  const { denoiser, scheduler, start = 0, size, condition, eta, noise, signal, onStep } = options;
+  const { denoiser, scheduler, start = 0, size, condition, eta, churn, noise, signal, onStep } = options;
   let { sample } = options;
   for (const [index, timestep] of scheduler.timesteps.entries()) {
     if (index < start) continue;
@@ -161,7 +173,7 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
     signal?.throwIfAborted();
     const input = scheduler.scaleModelInput(sample, timestep);
     const output = await denoiser.predict(input, size, timestep, condition);
-    const stepped = scheduler.step(output, timestep, sample, { eta, noise: () => noise(index) });
+    const stepped = scheduler.step(output, timestep, sample, { eta, churn, noise: () => noise(index) });
     sample = stepped.prevSample;
     requireFinite(sample);
     await onStep?.({ index, timestep, sample, predOriginalSample: stepped.predOriginalSample });

@@ -1,24 +1,41 @@
 /** `DiffusionPipeline`: a checkpoint that draws. */
 import type { Engine } from '../engine/engines.js';
 import { requireEngine } from '../engine/engines.js';
-import { sizeOf } from '../engine/graph.js';
+import type { Precision } from '../engine/quantize.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
 import type { LoraFile } from '../lora/index.js';
-import { Random } from '../random.js';
-import type { Sampler, Scheduler } from '../schedulers/index.js';
+import { type Churn, requireChurn, type Sampler, type Scheduler } from '../schedulers/index.js';
+import { checkSeed, conditionOf, labelIndex, type ToldOptions } from './conditions.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
+import { loadGuide } from './guide-model.js';
+import {
+  checkGuidance,
+  type Denoisers,
+  denoiserFor,
+  type GuidanceOptions,
+  requireGuidance,
+} from './guided.js';
 import { Codec, type LoadedModel, loadModel } from './model.js';
+import { checkRng, noiseOf, type Rng } from './noise.js';
 import { SchedulerChoice } from './scheduler-choice.js';
 import { type GenerationEvent, generationEvents } from './steps.js';
 import { PromptEncoder } from './text.js';
+import { checkSpeed, chunks, oneAtATime, type SpeedOptions, together } from './together.js';
 
 export interface PipelineOptions {
   /** Default 'onnx'. */
   readonly engine?: Engine;
   readonly threads?: number;
+  /** What the denoising network's convolutions are computed in; 'int8' for engine onnx alone. Default 'fp32'. */
+  readonly precision?: Precision;
   /** LoRA files whose changes are added to the weights, each with a weight of its own (default 1). */
   readonly loras?: readonly (string | LoraFile)[];
+  /**
+   * A weaker model by name or folder, that guidance leads away from (autoguidance, Karras et al. 2024): an earlier or
+   * smaller one of the same training. Default none: from what the model itself predicts without label or text.
+   */
+  readonly guide?: string;
 }
 
 /** What a model that draws from texts is to draw. */
@@ -29,15 +46,21 @@ export interface PromptOptions {
   readonly negativePrompt?: string;
 }
 
-export interface SamplingOptions extends PromptOptions {
+export interface SamplingOptions extends PromptOptions, GuidanceOptions, SpeedOptions {
   /** Denoising steps; default the model's own. */
   readonly steps?: number;
   /** Short or class name of another scheduler with the model's noise schedule. */
   readonly scheduler?: string;
   /** DDIM's noise, 0 to 1. */
   readonly eta?: number;
+  /** Noise that Euler's steps add before they go down. Default none. */
+  readonly churn?: Churn;
   /** Weight of classifier-free guidance; 1: none. Default the model's own. */
   readonly guidanceScale?: number;
+  /** A label, by name or index, that guidance leads away from. Default none: from what has no label. */
+  readonly negativeLabel?: string | number;
+  /** Which generator draws the noise; 'torch' makes diffusers' pictures again. Default 'sumi'. */
+  readonly rng?: Rng;
 }
 
 export interface GenerateOptions extends SamplingOptions {
@@ -57,6 +80,9 @@ export interface GenerateOptions extends SamplingOptions {
   /** Told of each picture when it is done, so that a stopped run keeps what it has. */
   readonly onPicture?: (picture: GeneratedPicture) => void | Promise<void>;
 }
+
+/** What decides which pictures there are to be. */
+export type PlanOptions = Omit<GenerateOptions, 'signal' | 'onStep' | 'onPicture'>;
 
 export interface StepProgress {
   /** Which picture, from 0. */
@@ -82,23 +108,24 @@ export interface PlannedPicture {
   readonly condition: Condition;
 }
 
-/** The largest seed: seeds are safe integers, and so are seed + i. */
-const MAX_SEED = 2 ** 52;
-
 /** A checkpoint, opened for drawing. Call `dispose` when done: it holds native sessions. */
 export class DiffusionPipeline {
   readonly denoiser: Denoiser;
   readonly codec: Codec;
   private readonly prompts: PromptEncoder | null;
+  private readonly guide: Denoiser | null;
   private readonly choice: SchedulerChoice;
 
   private constructor(
     readonly model: LoadedModel,
     options: PipelineOptions,
+    guide: LoadedModel | null,
   ) {
     const compile = { engine: options.engine, threads: options.threads };
     this.prompts = model.text && new PromptEncoder(model.text, compile);
-    this.denoiser = new Denoiser(model.network, model.unetParams, compile, this.prompts);
+    const network = { ...compile, precision: options.precision };
+    this.denoiser = new Denoiser(model.network, model.unetParams, network, this.prompts);
+    this.guide = guide && new Denoiser(guide.network, guide.unetParams, network, this.prompts);
     this.codec = new Codec(model, compile);
     this.choice = new SchedulerChoice(model);
   }
@@ -108,9 +135,16 @@ export class DiffusionPipeline {
    * @throws InputError when there is no such model, it or a LoRA file does not fit, or the engine cannot run here
    */
   static async fromPretrained(nameOrDir: string, options: PipelineOptions = {}): Promise<DiffusionPipeline> {
-    if (options.engine) requireEngine(options.engine);
+    const { engine = 'onnx', precision = 'fp32' } = options;
+    requireEngine(engine);
+    if (precision !== 'fp32' && engine !== 'onnx')
+      throw new InputError(
+        `${precision} is not possible with the engine ${engine} — --precision — leave it out, or use --engine onnx`,
+      );
     const loras = options.loras?.map((lora) => (typeof lora === 'string' ? { path: lora } : lora));
-    return new DiffusionPipeline(await loadModel(nameOrDir, { ...options, loras }), options);
+    const model = await loadModel(nameOrDir, { ...options, loras });
+    const guide = options.guide === undefined ? null : await loadGuide(options.guide, model);
+    return new DiffusionPipeline(model, options, guide);
   }
 
   get labels(): readonly string[] {
@@ -140,76 +174,36 @@ export class DiffusionPipeline {
 
   /**
    * A fresh scheduler for some options, with its timesteps set.
-   * @throws InputError for an unknown name, steps or eta out of range, or timesteps that the network does not know
+   * @throws InputError for an unknown name, steps, eta or churn out of range, or timesteps that the network does not know
    */
-  schedulerFor({ scheduler, steps, eta = 0 }: SamplingOptions): Scheduler {
+  schedulerFor({ scheduler, steps, eta = 0, churn }: SamplingOptions): Scheduler {
     if (!(eta >= 0 && eta <= 1))
       throw new InputError(`eta of ${eta} is not possible — --eta — give a number from 0 to 1`);
     const made = this.choice.make(scheduler);
+    if (churn) requireChurn(made, churn);
     // A schedule trained with few timesteps has no more of them to visit.
     made.setTimesteps(steps ?? Math.min(this.model.defaults.steps, made.config.num_train_timesteps));
     this.model.network.checkTimesteps(made.timesteps, '--scheduler');
     return made;
   }
 
-  /** Index of a label given by name or index. @throws InputError naming the labels there are */
-  labelIndex(label: string | number): number {
-    const { labels, unet } = this.model;
-    if (labels.length === 0)
-      throw new InputError(`the model has no labels — --label ${label} — leave it out`);
-    const byName = labels.indexOf(String(label));
-    if (byName >= 0) return byName;
-    const index = Number(label);
-    if (
-      Number.isInteger(index) &&
-      index >= 0 &&
-      index < (unet.num_class_embeds ?? 0) &&
-      String(label).trim() !== ''
-    ) {
-      return index;
-    }
-    throw new InputError(`the label ${label} is unknown — --label — use one of ${labels.join(', ')}`);
+  /**
+   * Index of a label given by name or index.
+   * @param option that gave it, for messages
+   * @throws InputError naming the labels there are
+   */
+  labelIndex(label: string | number, option = '--label'): number {
+    return labelIndex(this.model, label, option);
   }
 
-  /** What the network is told for a picture of this seed. */
+  /** What the network is told for a picture of this seed. @throws InputError for what the model cannot serve */
   condition(
     seed: number,
     label: string | number | undefined,
     guidanceScale?: number,
-    { prompt, negativePrompt }: PromptOptions = {},
+    told: ToldOptions = {},
   ): Condition & { name: string | null } {
-    const { labels, nullLabel, unet, defaults, text } = this.model;
-    const guidable = text !== null || nullLabel !== null;
-    const scale = guidanceScale ?? (guidable ? defaults.guidanceScale : 1);
-    if (!Number.isFinite(scale) || scale < 0) {
-      throw new InputError(
-        `guidance of ${scale} is not possible — --guidance — give a number from 0; 1 is none`,
-      );
-    }
-    if (text) {
-      if (label !== undefined)
-        throw new InputError(`the model draws from texts, not labels — --label ${label} — use --prompt`);
-      if (prompt === undefined)
-        throw new InputError('no text to draw from — --prompt — say what the picture shows');
-      const told = { prompt, negativePrompt: negativePrompt ?? '' };
-      return { label: null, nullLabel: null, guidanceScale: scale, ...told, name: null };
-    }
-    if (prompt !== undefined || negativePrompt !== undefined) {
-      const option = prompt === undefined ? '--negative' : '--prompt';
-      const remedy = labels.length > 0 ? `use --label: ${labels.join(', ')}` : 'leave it out';
-      throw new InputError(`the model does not draw from texts — ${option} — ${remedy}`);
-    }
-    if (scale !== 1 && nullLabel === null) {
-      throw new InputError(
-        'the model was not trained for guidance — --guidance — leave it out, or train with labels and label_dropout',
-      );
-    }
-    if (unet.num_class_embeds === null) {
-      if (label !== undefined) this.labelIndex(label);
-      return { label: null, nullLabel: null, guidanceScale: 1, name: null };
-    }
-    const index = label === undefined ? new Random(seed, 'label').int(labels.length) : this.labelIndex(label);
-    return { label: index, nullLabel, guidanceScale: scale, name: labels[index] ?? String(index) };
+    return conditionOf(this.model, this.guide !== null, seed, label, { ...told, guidanceScale });
   }
 
   /** Height and width of the sample for pictures of a size. @throws InputError when the network cannot have it */
@@ -235,17 +229,20 @@ export class DiffusionPipeline {
    * What `generate` would draw with these options, one entry a picture: nothing is computed yet.
    * @throws InputError for options that the model cannot serve
    */
-  plan(options: GenerateOptions = {}): PlannedPicture[] {
+  plan(options: PlanOptions = {}): PlannedPicture[] {
     const { count = 1, seed = 0, label } = options;
     if (!Number.isInteger(count) || count < 1)
       throw new InputError(`${count} pictures are not possible — --count — give a whole number from 1`);
     checkSeed(seed);
+    if (options.rng !== undefined) checkRng(options.rng);
+    checkGuidance(options);
     const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
-    this.sampleSize(options.size);
+    checkSpeed(options, this.model.network, this.sampleSize(options.size));
     this.schedulerFor(options);
     return Array.from({ length: count }, (_, i) => {
       const given = labels.length > 0 ? labels[i % labels.length] : undefined;
       const { name, ...condition } = this.condition(seed + i, given, options.guidanceScale, options);
+      requireGuidance(options, this.guide !== null, condition.guidanceScale);
       return { seed: seed + i, label: name, condition };
     });
   }
@@ -259,47 +256,92 @@ export class DiffusionPipeline {
   }
 
   /**
-   * Draws pictures, one after another. Picture i of seed s is the picture of seed s + i, whatever the count.
+   * Draws planned pictures, `batchSize` at a time.
+   * @param sampleOf denoises the plan's picture i, with the denoisers that stand for the pipeline's
+   * @param finish makes a picture of its sample; `onPicture` is told of it at once
+   */
+  async drawAll<Picture>(
+    plan: readonly PlannedPicture[],
+    options: SpeedOptions & { readonly onPicture?: (picture: Picture) => void | Promise<void> },
+    sampleOf: (picture: PlannedPicture, denoisers: Denoisers, i: number) => Promise<Float32Array>,
+    finish: (sample: Float32Array, picture: PlannedPicture) => Promise<Picture>,
+  ): Promise<Picture[]> {
+    const denoisers = this.guide ? [this.denoiser, this.guide] : [this.denoiser];
+    const pictures: Picture[] = [];
+    for (const batch of chunks(plan, options.batchSize)) {
+      const first = pictures.length;
+      const samples = await together(denoisers, batch.length, options, ([own, guide = null], k) =>
+        sampleOf(batch[k], { own, guide }, first + k),
+      );
+      for (const [k, planned] of batch.entries()) {
+        const picture = await finish(samples[k], planned);
+        pictures.push(picture);
+        await options.onPicture?.(picture);
+      }
+    }
+    return pictures;
+  }
+
+  /**
+   * Draws pictures, one after another unless `batchSize` says otherwise. Picture i of seed s is the picture of seed s + i,
+   * whatever the count; in batches, but for rounding.
    * @throws InputError for options that the model cannot serve
    * @throws RunError when the network's numbers stop being numbers
    * @throws the signal's reason when it aborts; pictures done before were given to `onPicture`
    */
   async generate(options: GenerateOptions = {}): Promise<GeneratedPicture[]> {
     this.requireWhole();
-    const { eta, signal } = options;
     const size = this.sampleSize(options.size);
-    const pictures: GeneratedPicture[] = [];
-    for (const [i, { seed, label, condition }] of this.plan(options).entries()) {
-      const scheduler = this.schedulerFor(options);
-      const steps = scheduler.timesteps.length;
-      // Each draw has a stream of its own: no draw depends on how many were made before.
-      const random = new Random(seed);
-      const length = sizeOf([...size, this.model.unet.out_channels]);
-      const start = random.fork('latents').normal(length);
-      for (let k = 0; k < length; k++) start[k] *= scheduler.initNoiseSigma;
-      const sample = await denoise({
-        denoiser: this.denoiser,
-        scheduler,
-        sample: start,
-        size,
-        condition,
-        eta,
-        noise: (index) => random.fork('variance', index).normal(length),
-        signal,
-        onStep: ({ index, timestep, predOriginalSample }) =>
-          options.onStep?.({
-            picture: i,
-            step: index + 1,
-            steps,
-            timestep,
-            preview: () => this.decode(predOriginalSample, size),
-          }),
-      });
-      const picture = { ...(await this.decode(sample, size)), seed, label };
-      pictures.push(picture);
-      await options.onPicture?.(picture);
-    }
-    return pictures;
+    const inTurn = oneAtATime();
+    return this.drawAll(
+      this.plan(options),
+      options,
+      (planned, denoisers, picture) =>
+        this.sample(planned, denoisers, size, options, (progress) =>
+          inTurn(() => options.onStep?.({ picture, ...progress })),
+        ),
+      (sample, planned) => this.finish(sample, planned, size),
+    );
+  }
+
+  /** A picture of its sample. */
+  async finish(
+    sample: Float32Array,
+    { seed, label }: PlannedPicture,
+    size: readonly [number, number],
+  ): Promise<GeneratedPicture> {
+    return { ...(await this.decode(sample, size)), seed, label };
+  }
+
+  /** Denoises a picture: [height, width, channels]. */
+  private async sample(
+    { seed, condition }: PlannedPicture,
+    denoisers: Denoisers,
+    size: readonly [number, number],
+    options: GenerateOptions,
+    onStep: (progress: Omit<StepProgress, 'picture'>) => void | Promise<void>,
+  ): Promise<Float32Array> {
+    const { eta, churn, rng, signal } = options;
+    const scheduler = this.schedulerFor(options);
+    const steps = scheduler.timesteps.length;
+    const draw = noiseOf(rng, seed, [...size, this.model.unet.out_channels]);
+    const start = draw('latents');
+    for (let k = 0; k < start.length; k++) start[k] *= scheduler.initNoiseSigma;
+    return denoise({
+      denoiser: denoiserFor(denoisers, scheduler, options),
+      scheduler,
+      sample: start,
+      size,
+      condition,
+      eta,
+      churn,
+      noise: (index) => draw('variance', index),
+      signal,
+      onStep: ({ index, timestep, predOriginalSample }) => {
+        const preview = () => this.decode(predOriginalSample, size);
+        return onStep({ step: index + 1, steps, timestep, preview });
+      },
+    });
   }
 
   /**
@@ -314,13 +356,8 @@ export class DiffusionPipeline {
   /** Frees the native sessions. */
   async dispose(): Promise<void> {
     await this.denoiser.dispose();
+    await this.guide?.dispose();
     await this.codec.dispose();
     await this.prompts?.dispose();
   }
-}
-
-/** @throws InputError when a seed is no whole number from 0 to 2^52 */
-export function checkSeed(seed: number): void {
-  if (Number.isInteger(seed) && seed >= 0 && seed <= MAX_SEED) return;
-  throw new InputError(`seed ${seed} is not possible — --seed — give a whole number from 0 to ${MAX_SEED}`);
 }

@@ -1,10 +1,16 @@
 /** A picture drawn anew from another one: noised part of the way, then denoised (Meng et al. 2022, "SDEdit"). */
 import { InputError } from '../errors.js';
 import { type RgbPicture, toFloat } from '../image/index.js';
-import { Random } from '../random.js';
 import { stepStarts } from '../schedulers/index.js';
 import { denoise } from './denoise.js';
-import type { DiffusionPipeline, GeneratedPicture, SamplingOptions } from './diffusion-pipeline.js';
+import type {
+  DiffusionPipeline,
+  GeneratedPicture,
+  PlannedPicture,
+  SamplingOptions,
+} from './diffusion-pipeline.js';
+import { type Denoisers, denoiserFor } from './guided.js';
+import { noiseOf } from './noise.js';
 
 export interface Img2ImgOptions extends SamplingOptions {
   /** Of the model's size (`pipeline.pictureSize`). */
@@ -55,49 +61,56 @@ export async function img2img(
   options: Img2ImgOptions,
 ): Promise<GeneratedPicture[]> {
   pipeline.requireWhole();
-  const { image, strength = DEFAULT_STRENGTH, count = 1, seed = 0, eta, signal } = options;
+  const { image, strength = DEFAULT_STRENGTH, count = 1, eta, churn, rng, signal } = options;
   const [height, width] = pipeline.pictureSize;
   if (image.width !== width || image.height !== height) {
     throw new InputError(
       `the picture is ${image.width}×${image.height} — img2img — bring it to the model's ${width}×${height} first`,
     );
   }
-  const { steps, scheduler: schedulerName, guidanceScale, prompt, negativePrompt, label } = options;
-  const sampling = { steps, scheduler: schedulerName, eta, guidanceScale, prompt, negativePrompt };
-  const plan = pipeline.plan({ ...sampling, count, seed, label });
-  const planned = pipeline.schedulerFor(sampling);
+  const plan = pipeline.plan(options);
+  const planned = pipeline.schedulerFor(options);
   const starts = stepStarts(planned);
   const calls = planned.timesteps.length;
   const start = starts[startingStep(starts.length, strength)] ?? calls;
   const size = pipeline.sampleSize();
-  const known = await pipeline.codec.encode(toFloat(image.data), [height, width]);
+  const shape = [...size, pipeline.model.unet.out_channels] as const;
+  const { codec } = pipeline;
+  const given = toFloat(image.data);
+  // diffusers draws the latents of the picture, too, from what the autoencoder says of it.
+  const known =
+    rng === 'torch'
+      ? await codec.encodeSpread(given, [height, width])
+      : await codec.encode(given, [height, width]).then((mean) => () => mean);
 
-  const pictures: GeneratedPicture[] = [];
-  for (const [i, { seed, label, condition }] of plan.entries()) {
-    const scheduler = pipeline.schedulerFor(sampling);
-    const random = new Random(seed);
-    const normal = (...key: (string | number)[]) => random.fork(...key).normal(known.length);
+  let done = 0;
+  const sampleOf = ({ seed, condition }: PlannedPicture, denoisers: Denoisers): Promise<Float32Array> => {
+    const scheduler = pipeline.schedulerFor(options);
+    const draw = noiseOf(rng, seed, shape);
     const noised = (): Float32Array => {
-      // At strength 1 nothing of the picture is left, though the noisiest level still has a trace of it.
-      if (start === 0) return normal('latents').map((x) => x * scheduler.initNoiseSigma);
-      return start < calls ? scheduler.addNoise(known, normal('latents'), scheduler.timesteps[start]) : known;
+      // At strength 1 nothing of the picture is left, though the noisiest level still has a trace of it, and diffusers
+      // keeps that.
+      if (start === 0 && rng !== 'torch') return draw('latents').map((x) => x * scheduler.initNoiseSigma);
+      const original = known(() => draw('picture'));
+      return start < calls
+        ? scheduler.addNoise(original, draw('latents'), scheduler.timesteps[start])
+        : original;
     };
-    const sample = await denoise({
-      denoiser: pipeline.denoiser,
+    return denoise({
+      denoiser: denoiserFor(denoisers, scheduler, options),
       scheduler,
       sample: noised(),
       start,
       size,
       condition,
       eta,
-      noise: (index) => normal('variance', index),
+      churn,
+      noise: (index) => draw('variance', index),
       signal,
-      onStep: ({ index }) =>
-        options.onStep?.(i * (calls - start) + index + 1 - start, count * (calls - start)),
+      onStep: () => options.onStep?.(++done, count * (calls - start)),
     });
-    const picture = { ...(await pipeline.decode(sample, size)), seed, label };
-    pictures.push(picture);
-    await options.onPicture?.(picture);
-  }
-  return pictures;
+  };
+  return pipeline.drawAll(plan, options, sampleOf, (sample, planned) =>
+    pipeline.finish(sample, planned, size),
+  );
 }

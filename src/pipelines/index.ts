@@ -1,15 +1,17 @@
+export { checkSeed } from './conditions.js';
 export { type Condition, Denoiser, denoise, requireFinite } from './denoise.js';
 export {
-  checkSeed,
   DiffusionPipeline,
   type GeneratedPicture,
   type GenerateOptions,
   type PipelineOptions,
   type PlannedPicture,
+  type PlanOptions,
   type PromptOptions,
   type SamplingOptions,
   type StepProgress,
 } from './diffusion-pipeline.js';
+export { checkGuidance, type GuidanceOptions, GuidedDenoiser } from './guided.js';
 export { type Img2ImgOptions, img2img, startingStep } from './img2img.js';
 export {
   INPAINT_METHODS,
@@ -21,8 +23,10 @@ export {
   inpaintDefaultsOf,
 } from './inpaint.js';
 export { Codec, DEFAULT_MODEL, findModel, type LoadedModel, loadModel, shippedModels } from './model.js';
+export { type DrawNoise, noiseOf, RNGS, type Rng } from './noise.js';
 export { type PaintOptions, paint } from './paint.js';
 export type { PaintMask } from './paint-mask.js';
 export { INPAINT_AREAS, type InpaintArea, type Region } from './region.js';
 export { type Move, repaintSchedule } from './repaint.js';
 export type { GenerationEvent, PictureDone, StepDone } from './steps.js';
+export { CACHE_BRANCH, type SpeedOptions } from './together.js';

@@ -5,8 +5,7 @@
 import { InputError } from '../errors.js';
 import type { AlphaPicture } from '../image/alpha.js';
 import { toFloat } from '../image/index.js';
-import { Random } from '../random.js';
-import { type Condition, denoise } from './denoise.js';
+import { denoise } from './denoise.js';
 import type {
   DiffusionPipeline,
   GeneratedPicture,
@@ -14,6 +13,8 @@ import type {
   SamplingOptions,
 } from './diffusion-pipeline.js';
 import { keptChannels } from './fill-in.js';
+import { type Denoisers, denoiserFor } from './guided.js';
+import { noiseOf } from './noise.js';
 import { paint } from './paint.js';
 import { cutMask, feather, type PaintMask, sampleMask } from './paint-mask.js';
 import { cutPicture, INPAINT_AREAS, type InpaintArea, paste, type Region, regionOf } from './region.js';
@@ -111,7 +112,7 @@ export async function inpaint(
 ): Promise<InpaintedPicture[]> {
   const settings = withDefaults(pipeline, options);
   check(pipeline, settings);
-  const { image, onPicture } = settings;
+  const { image } = settings;
   const plan = planOf(pipeline, settings);
   const { side, region, radius, seen, picture } = await prepare(pipeline, settings);
   const weights = feather(settings.mask, radius);
@@ -119,30 +120,26 @@ export async function inpaint(
     ? await byTraining(pipeline, settings, picture, seen, side)
     : await byReplacing(pipeline, settings, picture, seen, side, region.side === side);
   const size = pipeline.sampleSize();
-  const results: InpaintedPicture[] = [];
-  for (const [i, { seed, label, condition }] of plan.entries()) {
-    const sample = await draw(condition, seed, (done, total) =>
-      settings.onStep?.(i * total + done, plan.length * total),
-    );
-    const drawn = await pipeline.codec.decode(sample, size);
-    const done = {
-      ...(await paste(image, weights, region, drawn, side)),
-      seed,
-      label,
-      region,
-      feather: radius,
-    };
-    results.push(done);
-    await onPicture?.(done);
-  }
-  return results;
+  let moved = 0;
+  return pipeline.drawAll(
+    plan,
+    settings,
+    (planned, denoisers) =>
+      draw(planned, denoisers, (total) => settings.onStep?.(++moved, plan.length * total)),
+    async (sample, { seed, label }) => {
+      const drawn = await pipeline.codec.decode(sample, size);
+      const pasted = await paste(image, weights, region, drawn, side);
+      return { ...pasted, seed, label, region, feather: radius };
+    },
+  );
 }
 
 /** Draws one sample: [h, w, C]. */
 type Draw = (
-  condition: Condition,
-  seed: number,
-  onMove: (done: number, total: number) => void,
+  picture: PlannedPicture,
+  denoisers: Denoisers,
+  /** Told after each of `total` moves. */
+  onMove: (total: number) => void,
 ) => Promise<Float32Array>;
 
 /** With a network that was trained for inpainting: it is shown the mask and what is kept. */
@@ -153,27 +150,26 @@ async function byTraining(
   seen: Float32Array,
   side: number,
 ): Promise<Draw> {
-  const { denoiser, codec, model } = pipeline;
-  const { eta, signal } = settings;
+  const { codec, model } = pipeline;
+  const { eta, churn, rng, signal } = settings;
   const size = pipeline.sampleSize();
-  const channels = await keptChannels(codec, picture, seen, side);
-  const length = size[0] * size[1] * model.unet.out_channels;
-  return (condition, seed, onMove) => {
+  const channels = await keptChannels(codec, picture, seen, side, rng === 'torch');
+  return ({ condition, seed }, denoisers, onMove) => {
     const scheduler = pipeline.schedulerFor(settings);
-    const random = new Random(seed);
+    const draw = noiseOf(rng, seed, [...size, model.unet.out_channels]);
+    // In diffusers' order: the start, then what is kept.
+    const sample = draw('latents').map((x) => x * scheduler.initNoiseSigma);
     return denoise({
-      denoiser,
+      denoiser: denoiserFor(denoisers, scheduler, settings),
       scheduler,
-      sample: random
-        .fork('latents')
-        .normal(length)
-        .map((x) => x * scheduler.initNoiseSigma),
+      sample,
       size,
-      condition: { ...condition, channels },
+      condition: { ...condition, channels: channels(draw) },
       eta,
-      noise: (index) => random.fork('variance', index).normal(length),
+      churn,
+      noise: (index) => draw('variance', index),
       signal,
-      onStep: ({ index }) => onMove(index + 1, scheduler.timesteps.length),
+      onStep: () => onMove(scheduler.timesteps.length),
     });
   };
 }
@@ -187,26 +183,30 @@ async function byReplacing(
   side: number,
   unscaled: boolean,
 ): Promise<Draw> {
-  const { denoiser, codec } = pipeline;
-  const { eta, signal } = settings;
+  const { codec } = pipeline;
+  const { eta, churn, rng, signal } = settings;
   const size = pipeline.sampleSize();
   const known = await codec.encode(picture, [side, side]);
   const channels = known.length / (side / codec.reduction) ** 2;
   const grow = codec.reduction === 1 && unscaled ? 0 : 1;
   const painted = sampleMask(seen, side, codec.reduction, channels, grow);
   const moves = movesOf(settings, pipeline, painted);
-  return (condition, seed, onMove) =>
-    paint({
+  return ({ condition, seed }, denoisers, onMove) => {
+    const scheduler = pipeline.schedulerFor(settings);
+    const denoiser = denoiserFor(denoisers, scheduler, settings);
+    return paint({
       predict: (input, timestep) => denoiser.predict(input, size, timestep, condition),
-      scheduler: pipeline.schedulerFor(settings),
+      scheduler,
       known,
       painted,
       moves,
-      random: new Random(seed),
+      noise: noiseOf(rng, seed, [...size, channels]),
       eta,
+      churn,
       signal,
-      onMove: (done) => onMove(done, moves.length),
+      onMove: () => onMove(moves.length),
     });
+  };
 }
 
 /** Defaults filled in; method and eta stay open where a network has its own way. */
@@ -223,9 +223,8 @@ function withDefaults(pipeline: DiffusionPipeline, options: InpaintOptions): Set
 }
 
 function planOf(pipeline: DiffusionPipeline, settings: Settings): PlannedPicture[] {
-  const { count, seed, label, steps, scheduler, eta, guidanceScale, prompt, negativePrompt } = settings;
-  const sampling = { steps, scheduler, eta, guidanceScale, prompt, negativePrompt };
-  const plan = pipeline.plan({ count, seed, label, ...sampling });
+  const plan = pipeline.plan(settings);
+  const { label } = settings;
   const { nullLabel } = pipeline.model;
   // A label drawn by lot, as `generate` does it, would hardly be that of the picture.
   if (label !== undefined || nullLabel === null) return plan;

@@ -1,5 +1,5 @@
 /** Opens a checkpoint as what the pipelines work with: configurations, weights, labels, and how to decode. */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type AutoencoderNetwork, openAutoencoder } from '../autoencoder/index.js';
@@ -36,15 +36,20 @@ function modelsFolder(): string | undefined {
     });
 }
 
-/** Names of the models that come with Sumi. */
-export function shippedModels(): string[] {
+/** Folders of the models that come with Sumi, by name. @param holds a file that only the wanted ones have */
+export function shippedFolders(holds: string): Map<string, string> {
   const folder = modelsFolder();
-  if (!folder) return [];
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name)
-    .sort();
+  if (!folder) return new Map();
+  const names = readdirSync(folder).sort();
+  return new Map(
+    names
+      .map((name): [string, string] => [name, path.join(folder, name)])
+      .filter(([, dir]) => existsSync(path.join(dir, holds))),
+  );
 }
+
+/** Names of the models that come with Sumi and draw. */
+export const shippedModels = (): string[] => [...shippedFolders('model_index.json').keys()];
 
 /** Whether a folder is worth opening as a checkpoint or a run that has written one. */
 async function holdsModel(dir: string): Promise<boolean> {
@@ -63,7 +68,7 @@ export async function findModel(nameOrDir: string): Promise<string> {
   const ships = shipped.includes(nameOrDir);
   const local = await settledDirectory(nameOrDir);
   if (ships ? await holdsModel(local) : await isDirectory(local)) return local;
-  if (ships) return path.join(modelsFolder() as string, nameOrDir);
+  if (ships) return shippedFolders('model_index.json').get(nameOrDir) as string;
   const known = shipped.length > 0 ? `a folder, or one of ${shipped.join(', ')}` : 'a folder';
   throw new InputError(`no model ${nameOrDir} — --model — name ${known}`);
 }
@@ -227,36 +232,40 @@ export function defaultsOf(sumi: JsonObject, guidanceScale: number): SamplingDef
   };
 }
 
+/** Names of an autoencoder's parameters, by its halves. */
+const DECODER = /^(decoder|post_quant_conv|quantize)\./;
+const ENCODER = /^(encoder|quant_conv)\./;
+
 /** Between pictures and what the UNet works on: the autoencoder and its scaling, or nothing in pixel space. */
 export class Codec {
   private readonly decoder: Compiled | null = null;
   private readonly encoder: Compiled | null = null;
+  private spreader: Compiled | null = null;
   /** Pixels along a side for one number of the sample. */
   readonly reduction: number;
 
   private readonly pictureChannels: number;
 
   constructor(
-    { unet, autoencoder }: Pick<LoadedModel, 'unet' | 'autoencoder'>,
-    options: CompileOptions = {},
+    private readonly model: Pick<LoadedModel, 'unet' | 'autoencoder'>,
+    private readonly options: CompileOptions = {},
   ) {
+    const { unet, autoencoder } = model;
     const network = autoencoder?.network;
     this.pictureChannels = network ? network.config.out_channels : unet.out_channels;
     this.reduction = network ? network.downscale : 1;
     if (!autoencoder || !network) return;
-    const weights = (prefix: RegExp) =>
-      asConstants(network.specs, autoencoder.params, (name) => prefix.test(name));
     this.decoder = new Compiled(
       ({ latents, ...rest }: Record<string, Tensor>) => ({
         pictures: network.decode(rest as Params, latents as Tensor4D),
       }),
-      { name: 'decoder', ...options, constants: weights(/^(decoder|post_quant_conv|quantize)\./) },
+      { name: 'decoder', ...options, constants: this.weights(DECODER) },
     );
     this.encoder = new Compiled(
       ({ pictures, ...rest }: Record<string, Tensor>) => ({
         latents: network.encode(rest as Params, pictures as Tensor4D),
       }),
-      { name: 'encoder', ...options, constants: weights(/^(encoder|quant_conv)\./) },
+      { name: 'encoder', ...options, constants: this.weights(ENCODER) },
     );
   }
 
@@ -287,9 +296,45 @@ export class Codec {
     return (await this.encoder.run({ pictures })).latents as Float32Array;
   }
 
+  /**
+   * Encodes as diffusers does, which draws latents from the autoencoder's distribution.
+   * @param picture [height, width, 3] in [-1, 1]
+   * @returns a function that draws a sample of it, given standard normal noise where there is a distribution
+   */
+  async encodeSpread(
+    picture: Float32Array,
+    size: readonly [number, number],
+  ): Promise<(noise: () => Float32Array) => Float32Array> {
+    const network = this.model.autoencoder?.network;
+    if (!network?.spread) {
+      const known = await this.encode(picture, size);
+      return () => known;
+    }
+    const { spread } = network;
+    this.spreader ??= new Compiled(
+      ({ pictures, ...rest }: Record<string, Tensor>) => spread(rest as Params, pictures as Tensor4D),
+      { name: 'encoder', ...this.options, constants: this.weights(ENCODER) },
+    );
+    const data = this.pictureChannels === 1 ? rgbToGrey(picture) : picture;
+    const shape = [1, ...size, this.pictureChannels];
+    const run = await this.spreader.run({ pictures: { data, shape, dtype: 'float32' } });
+    const [mean, deviation] = [run.mean as Float32Array, run.deviation as Float32Array];
+    return (noise) => {
+      const drawn = noise();
+      return mean.map((x, i) => x + deviation[i] * drawn[i]);
+    };
+  }
+
+  /** Of the autoencoder, one of its halves. */
+  private weights(prefix: RegExp) {
+    const { network, params } = this.model.autoencoder as NonNullable<LoadedModel['autoencoder']>;
+    return asConstants(network.specs, params, (name) => prefix.test(name));
+  }
+
   async dispose(): Promise<void> {
     await this.decoder?.dispose();
     await this.encoder?.dispose();
+    await this.spreader?.dispose();
   }
 }
 

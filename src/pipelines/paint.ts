@@ -1,8 +1,8 @@
 /** The loop of inpainting: denoise, and put what is known back at every level. */
 import { setImmediate } from 'node:timers/promises';
-import type { Random } from '../random.js';
-import { type Scheduler, stepStarts } from '../schedulers/index.js';
+import { type Churn, type Scheduler, stepStarts } from '../schedulers/index.js';
 import { requireFinite } from './denoise.js';
+import type { DrawNoise } from './noise.js';
 import { alphaProdAt, type Move, noiseUp } from './repaint.js';
 
 export interface PaintOptions {
@@ -15,8 +15,9 @@ export interface PaintOptions {
   /** 1 where the sample is painted, 0 where it is known; of the same length. */
   readonly painted: Uint8Array;
   readonly moves: readonly Move[];
-  readonly random: Random;
+  readonly noise: DrawNoise;
   readonly eta?: number;
+  readonly churn?: Churn;
   readonly signal?: AbortSignal;
   /** Told after each move. */
   readonly onMove?: (done: number) => void;
@@ -30,10 +31,8 @@ export interface PaintOptions {
  * @throws the signal's reason when it aborts, between steps
  */
 export async function paint(options: PaintOptions): Promise<Float32Array> {
-  const { predict, scheduler, known, painted, moves, random, eta, signal, onMove } = options;
+  const { predict, scheduler, known, painted, moves, noise: normal, eta, churn, signal, onMove } = options;
   const { timesteps } = scheduler;
-  // Each draw has a name of its own: nothing depends on how many were made before.
-  const normal = (...name: (string | number)[]) => random.fork(...name).normal(known.length);
   const restore = (sample: Float32Array, level: number, ...name: (string | number)[]): Float32Array => {
     const t = timesteps[level] as number | undefined;
     const given = t === undefined ? known : scheduler.addNoise(known, normal('known', ...name), t);
@@ -58,7 +57,7 @@ export async function paint(options: PaintOptions): Promise<Float32Array> {
       const output = await predict(scheduler.scaleModelInput(sample, timestep), timestep);
       const noise = () => normal('variance', k);
       level = move.down + 1;
-      const { prevSample } = scheduler.step(output, timestep, sample, { eta, noise });
+      const { prevSample } = scheduler.step(output, timestep, sample, { eta, churn, noise });
       sample = between(level) ? prevSample : restore(prevSample, level, k);
     }
     onMove?.(k + 1);

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { BETA_SCHEDULES } from '../diffusion/betas.js';
-import { PREDICTION_TYPES } from '../diffusion/prediction.js';
+import { FLOW_PREDICTION, PREDICTION_TYPES } from '../diffusion/prediction.js';
 import { InputError } from '../errors.js';
 import { ALGORITHM_TYPES } from './exponential.js';
 import { TIMESTEP_SPACINGS } from './timesteps.js';
@@ -68,11 +68,11 @@ export const eulerConfig = z.looseObject({
   ...noiseSchedule,
   ...sigmaSpacing,
   ...finalSigma,
-  interpolation_type: z.literal('linear').default('linear'),
+  interpolation_type: z.enum(['linear', 'log_linear']).default('linear'),
   sigma_min: z.number().gt(0).optional(),
   sigma_max: z.number().gt(0).optional(),
   timestep_spacing: spacing('linspace'),
-  timestep_type: z.literal('discrete').default('discrete'),
+  timestep_type: z.enum(['discrete', 'continuous']).default('discrete'),
 });
 
 export const eulerAncestralConfig = z.looseObject({
@@ -113,8 +113,11 @@ const solver = {
   ...noiseSchedule,
   ...thresholding,
   ...sigmaSpacing,
+  prediction_type: z.enum([...PREDICTION_TYPES, FLOW_PREDICTION]).default('epsilon'),
   solver_order: z.int().min(1).max(3).default(2),
-  use_flow_sigmas: z.literal(false).default(false),
+  use_flow_sigmas: z.boolean().default(false),
+  flow_shift: z.number().gt(0).default(1),
+  use_dynamic_shifting: z.literal(false).default(false),
   timestep_spacing: spacing('linspace'),
 };
 

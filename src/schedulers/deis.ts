@@ -6,9 +6,11 @@
 import { combine, type Term } from './combine.js';
 import { type DEISConfig, deisConfig, parseConfig } from './config.js';
 import { FEW_STEPS } from './dpmsolver.js';
+import { lambdaOf } from './exponential.js';
 import { LambdaScheduler } from './lambda-scheduler.js';
 import type { StepOptions, StepResult } from './types.js';
 
+/** DEIS in log-ρ (Zhang & Chen 2023), multistep, of orders one to three. */
 export class DEISMultistepScheduler extends LambdaScheduler<DEISConfig> {
   /** ε at the steps before, the newest first. */
   private answers: Float64Array[] = [];
@@ -33,8 +35,8 @@ export class DEISMultistepScheduler extends LambdaScheduler<DEISConfig> {
     // In x/α = x_0 + ρ·ε the ODE is d(x/α) = ε dρ
     const [alpha, alphaNext] = [this.level(index).alpha, this.level(index + 1).alpha];
     const used = this.answers.slice(0, this.largestOrder(index));
-    const nodes = used.map((_, k) => Math.log(this.sigmas[index - k]));
-    const next = Math.log(this.sigmas[index + 1]);
+    const nodes = used.map((_, k) => -lambdaOf(this.level(index - k)));
+    const next = -lambdaOf(this.level(index + 1));
     const terms = used.map((m, k): Term => [alphaNext * integrateLagrange(nodes, k, next), m]);
     return {
       prevSample: combine([alphaNext / alpha, sample], ...terms),
@@ -44,7 +46,7 @@ export class DEISMultistepScheduler extends LambdaScheduler<DEISConfig> {
 
   /** Always the cleanest training timestep's; rules of their own for σ end there anyway, with a step that stays. */
   protected override finalSigma(sigmas: readonly number[]): number {
-    return this.spacing === null ? this.trainSigmas[0] : sigmas[sigmas.length - 1];
+    return this.spacing === null && !this.flow ? this.trainSigmas[0] : sigmas[sigmas.length - 1];
   }
 
   private largestOrder(index: number): number {

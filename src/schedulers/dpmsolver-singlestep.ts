@@ -10,6 +10,7 @@ import { LambdaScheduler } from './lambda-scheduler.js';
 import { requireSolver } from './solver-options.js';
 import type { StepOptions, StepResult } from './types.js';
 
+/** DPM-Solver and DPM-Solver++ (Lu et al. 2022), singlestep, of orders one to three. */
 export class DPMSolverSinglestepScheduler extends LambdaScheduler<DPMSolverSinglestepConfig> {
   /** Order of each step. */
   private orders: number[];

@@ -33,6 +33,7 @@ export function largestOrder(options: OrderOptions, index: number, steps: number
   return left === 2 && gently ? Math.min(2, solver_order) : solver_order;
 }
 
+/** DPM-Solver and DPM-Solver++ (Lu et al. 2022), multistep, of orders one to three, for the ODE and for the SDE. */
 export class DPMSolverMultistepScheduler extends LambdaScheduler<DPMSolverConfig> {
   /** x_θ or ε_θ at the steps before, the newest first: the history that makes the order. */
   private answers: Float64Array[] = [];

@@ -6,6 +6,7 @@
  *
  * Not for models of DDPM's process.
  */
+import { churned } from './churn.js';
 import { checkSameSize, combine, combine64, drawNoise } from './combine.js';
 import {
   type EDMConfig,
@@ -92,21 +93,27 @@ abstract class EDMScheduler<Config extends EDMConfig> implements Sampler {
   }
 }
 
-/** Euler's method (algorithm 1), without churn. */
+/** Euler's method (algorithm 1), with churn (algorithm 2) if asked. */
 export class EDMEulerScheduler extends EDMScheduler<EDMConfig> {
   /** @throws InputError for values that diffusers' EDMEulerScheduler does not take */
   constructor(config: Partial<EDMConfig> = {}) {
     super(parseConfig(edmConfig, config, 'EDMEulerScheduler'), 'EDMEulerScheduler');
   }
 
-  step(modelOutput: Float32Array, timestep: number, sample: Float32Array): StepResult {
+  step(
+    modelOutput: Float32Array,
+    timestep: number,
+    sample: Float32Array,
+    options: StepOptions = {},
+  ): StepResult {
     const index = this.index.find(timestep);
-    const sigma = this.sigmas[index];
-    const original = this.denoised(modelOutput, sample, sigma);
+    // The model has seen the sample as it was, as in diffusers.
+    const raised = churned(sample, this.sigmas[index], this.sigmas.length - 1, options);
+    const original = this.denoised(modelOutput, raised.sample, raised.sigma);
     this.index.done(index);
-    const ratio = this.sigmas[index + 1] / sigma;
+    const ratio = this.sigmas[index + 1] / raised.sigma;
     return {
-      prevSample: combine([ratio, sample], [1 - ratio, original]),
+      prevSample: combine([ratio, raised.sample], [1 - ratio, original]),
       predOriginalSample: new Float32Array(original),
     };
   }

@@ -1,4 +1,5 @@
 /** Finds the scheduler that a scheduler_config.json names. */
+import { FLOW_PREDICTION } from '../diffusion/prediction.js';
 import { InputError } from '../errors.js';
 import { CMStochasticIterativeScheduler } from './consistency.js';
 import { DDIMScheduler } from './ddim.js';
@@ -99,7 +100,30 @@ export function schedulerFromConfig(json: unknown, overrideName?: string): Sched
     throw new InputError(
       `${name} ${other[1]} — scheduler — name one that draws with models of DDPM’s process: ${SCHEDULER_NAMES.join(', ')}`,
     );
+  requireDiffusion((json ?? {}) as Record<string, unknown>, name);
   return samplerFromConfig(json, overrideName) as Scheduler;
+}
+
+/** @throws InputError for a model of another process, or with timesteps that the scheduler named does not have */
+function requireDiffusion(json: Record<string, unknown>, name: unknown): void {
+  const { use_flow_sigmas, prediction_type, timestep_type, _class_name } = json;
+  const own = OTHERS.find(([candidate]) => candidate.name === _class_name);
+  // The inverse of DDIM is for the same models as DDIM.
+  if (own && own[0] !== DDIMInverseScheduler)
+    throw new InputError(
+      `the model’s scheduler, ${_class_name}, ${own[1]}, which ${name} does not draw with — scheduler — use a model of DDPM’s process; in code, samplerFromConfig`,
+    );
+  if (use_flow_sigmas === true || prediction_type === FLOW_PREDICTION) {
+    const key = use_flow_sigmas === true ? 'use_flow_sigmas' : `prediction_type ${FLOW_PREDICTION}`;
+    throw new InputError(
+      `the model is one of a flow (${key}) — scheduler — use a model of DDPM’s process; in code, samplerFromConfig`,
+    );
+  }
+  const continuous = timestep_type === 'continuous' && prediction_type === 'v_prediction';
+  if (continuous && name !== 'euler' && name !== EulerDiscreteScheduler.name)
+    throw new InputError(
+      `the model’s timesteps are continuous (timestep_type), those of ${name} are not — scheduler — use euler`,
+    );
 }
 
 function nameOf(json: unknown, overrideName?: string): unknown {

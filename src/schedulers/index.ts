@@ -1,3 +1,4 @@
+export { requireChurn } from './churn.js';
 export type {
   ConsistencyConfig,
   DDIMConfig,
@@ -47,6 +48,7 @@ export { TCDScheduler } from './tcd.js';
 export { spacedTimesteps, TIMESTEP_SPACINGS, type TimestepSpacing } from './timesteps.js';
 export {
   type BaseSchedulerConfig,
+  type Churn,
   type Sampler,
   type Scheduler,
   type StepOptions,

@@ -61,6 +61,7 @@ abstract class MidpointScheduler extends SigmaScheduler<KDPM2Config> {
   }
 }
 
+/** DPM-Solver-2 (Lu et al. 2022) in the form of Karras et al. 2022: two calls of the model a step, second order. */
 export class KDPM2DiscreteScheduler extends MidpointScheduler {
   /** @throws InputError for values that diffusers' KDPM2DiscreteScheduler does not take */
   constructor(config: Partial<KDPM2Config> = {}) {
@@ -72,6 +73,7 @@ export class KDPM2DiscreteScheduler extends MidpointScheduler {
   }
 }
 
+/** The same with ancestral noise in each step. */
 export class KDPM2AncestralDiscreteScheduler extends MidpointScheduler {
   /** @throws InputError for values that diffusers' KDPM2AncestralDiscreteScheduler does not take */
   constructor(config: Partial<KDPM2Config> = {}) {

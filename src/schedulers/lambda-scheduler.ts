@@ -6,6 +6,7 @@ import { InputError } from '../errors.js';
 import { checkSameSize, combine64 } from './combine.js';
 import { writeConfig } from './config.js';
 import { type Level, preservingLevel } from './exponential.js';
+import { type FlowConfig, flowConversion, flowLevel, flowSigmas, requireFlow } from './flow-sigmas.js';
 import { limitOriginal } from './limit.js';
 import {
   alphaProdOf,
@@ -28,7 +29,7 @@ import {
 } from './timesteps.js';
 import type { Scheduler, StepOptions, StepResult } from './types.js';
 
-interface LambdaConfig extends BetaConfig {
+interface LambdaConfig extends BetaConfig, FlowConfig {
   prediction_type: PredictionType;
   timestep_spacing: TimestepSpacing;
   steps_offset: number;
@@ -52,6 +53,8 @@ export abstract class LambdaScheduler<Config extends LambdaConfig> implements Sc
   protected sigmas: number[];
   protected index: StepIndex;
   protected readonly spacing: SigmaSpacing | null;
+  /** Whether the levels are a flow's, (1 − σ)·x_0 + σ·ε, rather than DDPM's. */
+  protected readonly flow: boolean;
 
   constructor(
     readonly config: Readonly<Config>,
@@ -60,6 +63,8 @@ export abstract class LambdaScheduler<Config extends LambdaConfig> implements Sc
     this.alphasCumprod = alphasCumprodAboveZero(config);
     this.trainSigmas = sigmasOf(this.alphasCumprod);
     this.spacing = sigmaSpacingOf(config);
+    this.flow = config.use_flow_sigmas;
+    requireFlow(config, this.spacing, className);
     this.timesteps = Array.from(this.trainSigmas, (_, t) => t).reverse();
     this.sigmas = [...Array.from(this.trainSigmas).reverse(), 0];
     this.index = new StepIndex(this.timesteps);
@@ -75,7 +80,12 @@ export abstract class LambdaScheduler<Config extends LambdaConfig> implements Sc
   setTimesteps(steps: number | readonly number[]): void {
     const { num_train_timesteps } = this.config;
     const { trainSigmas, spacing } = this;
-    if (spacing === null) {
+    if (this.flow) {
+      requireNumber(steps, 'setTimesteps', 'use_flow_sigmas');
+      checkStepCount(steps, num_train_timesteps);
+      this.sigmas = this.flowSigmas(steps);
+      this.timesteps = this.sigmas.map((sigma) => Math.trunc(sigma * num_train_timesteps));
+    } else if (spacing === null) {
       this.timesteps =
         typeof steps === 'number'
           ? this.spacedTimesteps(steps)
@@ -96,12 +106,20 @@ export abstract class LambdaScheduler<Config extends LambdaConfig> implements Sc
     return sample;
   }
 
+  alphaProd(timestep: number): number {
+    return alphaProdOf(this.sigmas[this.index.find(timestep)]);
+  }
+
   previousTimestep(timestep: number): number {
     return this.index.after(timestep) ?? -1;
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
     checkTimestep(timestep, this.config.num_train_timesteps);
+    if (this.flow) {
+      const { alpha, sigma } = this.level(this.index.find(timestep));
+      return new Float32Array(combine64([alpha, original], [sigma, noise]));
+    }
     const alphaProd = this.timesteps.includes(timestep)
       ? alphaProdOf(this.sigmas[this.index.find(timestep)])
       : this.alphasCumprod[timestep];
@@ -114,7 +132,12 @@ export abstract class LambdaScheduler<Config extends LambdaConfig> implements Sc
 
   /** The level of a step, or that of its end at the next index. */
   protected level(index: number): Level {
-    return preservingLevel(this.sigmas[index]);
+    return this.flow ? flowLevel(this.sigmas[index]) : preservingLevel(this.sigmas[index]);
+  }
+
+  /** The noise levels of `use_flow_sigmas`, falling. */
+  protected flowSigmas(steps: number): number[] {
+    return flowSigmas(this.config, steps);
   }
 
   /** σ that the last step ends at. */
@@ -135,10 +158,12 @@ export abstract class LambdaScheduler<Config extends LambdaConfig> implements Sc
     options: StepOptions,
   ): { original: Float64Array; epsilon: Float64Array } {
     checkSameSize(modelOutput, sample);
-    const alphaProd = alphaProdOf(this.sigmas[index]);
     const { prediction_type, thresholding } = this.config;
+    const sigma = this.sigmas[index];
     const convert = (values: Float32Array | Float64Array, from: PredictionType, to: PredictionType) => {
-      const c = conversionCoefficients(from, to, alphaProd);
+      const c = this.flow
+        ? flowConversion(from, to, sigma)
+        : conversionCoefficients(from, to, alphaProdOf(sigma));
       return combine64([c.output, values], [c.sample, sample]);
     };
     const original = convert(modelOutput, prediction_type, 'sample');

@@ -11,6 +11,7 @@ import type { StepOptions, StepResult } from './types.js';
 
 const SIGMA_DATA = 0.5;
 
+/** Latent consistency models (Luo et al. 2023, algorithm 3), for models distilled for it. */
 export class LCMScheduler extends DistilledScheduler {
   /** @throws InputError for values that diffusers' LCMScheduler does not take */
   constructor(config: Partial<DistilledConfig> = {}) {

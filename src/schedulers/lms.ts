@@ -10,6 +10,7 @@ import type { StepResult } from './types.js';
 /** Slopes that a step uses at most. */
 const ORDER = 4;
 
+/** Linear multistep (Adams–Bashforth) in σ, of orders up to four. */
 export class LMSDiscreteScheduler extends SigmaScheduler<LMSConfig> {
   /** dx/dσ at the last steps, the newest first. */
   private slopes: Float64Array[] = [];

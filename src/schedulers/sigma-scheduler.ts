@@ -86,19 +86,23 @@ export abstract class SigmaScheduler<Config extends SigmaConfig> implements Sche
 
   setTimesteps(steps: number | readonly number[]): void {
     const timesteps = this.chooseTimesteps(steps);
-    const sigmas = timesteps.map((t) => interpolateSigma(this.trainSigmas, t));
+    const sigmas = this.sigmasAt(timesteps);
     if (this.spacing === null) {
       this.visit(timesteps, sigmas);
       return;
     }
     const { sigma_min = sigmas[sigmas.length - 1], sigma_max = sigmas[0] } = this.config;
-    const spaced = spacedSigmas(this.spacing, sigma_min, sigma_max, sigmas.length);
+    const spaced = spacedSigmas(this.spacing, sigma_min, sigma_max, timesteps.length);
     const own = spaced.map((sigma) => this.timestepOf(sigma));
     this.visit(own, spaced);
   }
 
   scaleModelInput(sample: Float32Array, timestep: number): Float32Array {
-    return combine([Math.sqrt(alphaProdOf(this.levels[this.index.find(timestep)])), sample]);
+    return combine([Math.sqrt(this.alphaProd(timestep)), sample]);
+  }
+
+  alphaProd(timestep: number): number {
+    return alphaProdOf(this.levels[this.index.find(timestep)]);
   }
 
   previousTimestep(timestep: number): number {
@@ -106,11 +110,10 @@ export abstract class SigmaScheduler<Config extends SigmaConfig> implements Sche
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
-    checkTimestepRange(timestep, this.config.num_train_timesteps);
     checkSameSize(noise, original);
-    const sigma = this.timesteps.includes(timestep)
-      ? this.levels[this.index.find(timestep)]
-      : interpolateSigma(this.trainSigmas, timestep);
+    const own = this.timesteps.includes(timestep);
+    if (!own) checkTimestepRange(timestep, this.config.num_train_timesteps);
+    const sigma = own ? this.levels[this.index.find(timestep)] : interpolateSigma(this.trainSigmas, timestep);
     return combine([1, original], [sigma, noise]);
   }
 
@@ -121,6 +124,16 @@ export abstract class SigmaScheduler<Config extends SigmaConfig> implements Sche
   /** Where steps between these levels call the model: once at the start of each, unless a solver has it otherwise. */
   protected calls(timesteps: number[], sigmas: number[]): Calls {
     return { timesteps, levels: sigmas };
+  }
+
+  /** σ at each of the timesteps, falling; one more is where the last step ends. */
+  protected sigmasAt(timesteps: readonly number[]): number[] {
+    return timesteps.map((t) => interpolateSigma(this.trainSigmas, t));
+  }
+
+  /** What the model is told of the timesteps it is called at. */
+  protected told(timesteps: readonly number[], _levels: readonly number[]): number[] {
+    return [...timesteps];
   }
 
   /** The timestep of a level that has none of its own. */
@@ -140,7 +153,7 @@ export abstract class SigmaScheduler<Config extends SigmaConfig> implements Sche
     const last = this.config.final_sigmas_type === 'sigma_min' ? this.trainSigmas[0] : 0;
     this.sigmas = [...sigmas, last];
     const calls = this.calls(timesteps, sigmas);
-    this.timesteps = calls.timesteps.map(Math.fround); // so that they survive a Float32Array
+    this.timesteps = this.told(calls.timesteps, calls.levels).map(Math.fround); // so that they survive a Float32Array
     this.levels = calls.levels;
     this.starts = calls.starts;
     this.index = new StepIndex(this.timesteps, this.starts);

@@ -10,6 +10,7 @@ import type { DistilledConfig } from './config.js';
 import { DistilledScheduler } from './distilled.js';
 import type { StepOptions, StepResult } from './types.js';
 
+/** Trajectory consistency distillation (Zheng et al. 2024, algorithm 2), for models distilled for it. */
 export class TCDScheduler extends DistilledScheduler {
   readonly defaultEta = 0.3;
 

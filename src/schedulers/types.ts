@@ -12,6 +12,17 @@ export interface BaseSchedulerConfig {
   [key: string]: unknown;
 }
 
+/** S_churn, S_tmin, S_tmax and S_noise of Karras et al. 2022, algorithm 2. */
+export interface Churn {
+  /** How much noise all steps together add, from 0; each of n steps goes back up by churn/n, by √2 − 1 at most. */
+  readonly amount: number;
+  /** Noise levels σ at which it is added. Default all. */
+  readonly min?: number;
+  readonly max?: number;
+  /** Standard deviation of the noise, about 1, the default. */
+  readonly noise?: number;
+}
+
 export interface StepOptions {
   /** Weight of the noise in a step of DDIM: 0 deterministic (the default) to 1, as noisy as DDPM. TCD's γ, too. */
   eta?: number;
@@ -19,6 +30,8 @@ export interface StepOptions {
   noise?: () => Float32Array;
   /** DDIM: derive ε anew from the clipped x_0 (diffusers' use_clipped_model_output). */
   useClippedModelOutput?: boolean;
+  /** Euler's and EDM's noise on the way (Karras et al. 2022, algorithm 2). Default none. */
+  churn?: Churn;
   /** How many pictures lie in the arrays; dynamic thresholding looks at each one by itself. Default 1. */
   batchSize?: number;
 }
@@ -71,6 +84,8 @@ export interface Scheduler extends Sampler {
   readonly config: Readonly<BaseSchedulerConfig>;
   /** ᾱ_t of each training timestep, [num_train_timesteps]. */
   readonly alphasCumprod: Float64Array;
+  /** ᾱ of the level at which the model is called at a timestep, for those whose levels lie between timesteps. */
+  alphaProd?(timestep: number): number;
 }
 
 /** Indices in `timesteps` where a step begins: as many as there are steps. */

@@ -8,11 +8,16 @@ import { InputError } from '../errors.js';
 import { combine, type Term } from './combine.js';
 import { parseConfig, type UniPCConfig, uniPCConfig } from './config.js';
 import { lambdaOf, stepCoefficients } from './exponential.js';
+import { shiftSigma } from './flow-sigmas.js';
 import { LambdaScheduler } from './lambda-scheduler.js';
 import type { StepOptions, StepResult } from './types.js';
 
 const NAME = 'UniPCMultistepScheduler';
 
+/** How far the first level of a flow stays from noise alone. */
+const NEARLY = 1e-6;
+
+/** UniPC (Zhao et al. 2023), multistep predictor and corrector, of orders one to three and one more. */
 export class UniPCMultistepScheduler extends LambdaScheduler<UniPCConfig> {
   /** x_θ (or ε_θ) at the steps before, the newest first. */
   private answers: Float64Array[] = [];
@@ -58,10 +63,18 @@ export class UniPCMultistepScheduler extends LambdaScheduler<UniPCConfig> {
     };
   }
 
+  /** Evenly from 1 down, by diffusers' rule for this solver; not 1 itself, where there is no λ. */
+  protected override flowSigmas(steps: number): number[] {
+    const { num_train_timesteps: T, flow_shift } = this.config;
+    const even = Array.from({ length: steps }, (_, i) => 1 + i * ((1 / T - 1) / steps));
+    const shifted = even.map((sigma) => shiftSigma(sigma, flow_shift));
+    return shifted.map((sigma, i) => (i === 0 && Math.abs(sigma - 1) < NEARLY ? sigma - NEARLY : sigma));
+  }
+
   /** With rules of their own for σ, `sigma_min` is the last of these. */
   protected override finalSigma(sigmas: readonly number[]): number {
     if (this.config.final_sigmas_type === 'zero') return 0;
-    return this.spacing === null ? this.trainSigmas[0] : sigmas[sigmas.length - 1];
+    return this.spacing === null && !this.flow ? this.trainSigmas[0] : sigmas[sigmas.length - 1];
   }
 
   /**

@@ -6,7 +6,7 @@ export {
   type TrainConfigInput,
 } from './config.js';
 export { type LoopOptions, runStage, type StepReport } from './loop.js';
-export { stepFunction, TrainStep } from './step.js';
+export { freshVectors, type LossFunction, TrainStep, type TrainVectors } from './step.js';
 export {
   override,
   type ResumeOptions,

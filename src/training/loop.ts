@@ -1,13 +1,26 @@
 /** The training loop, the same for every stage: steps, metrics, states, samples, and stopping well. */
 import { createHash } from 'node:crypto';
-import { keepNewestStates, latestState, saveState, stateDir } from '../checkpoint/state.js';
+import {
+  keepNewestStates,
+  latestState,
+  saveState,
+  stateDir,
+  type TrainingState,
+} from '../checkpoint/state.js';
 import type { Engine } from '../engine/engines.js';
 import type { ParamSpec } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { InputError, RunError } from '../errors.js';
 import { emaDecay, learningRate, type RateOptions } from './rates.js';
 import { type Metrics, MetricsLog, makeFolders } from './run-dir.js';
-import { freshVectors, type LossFunction, type OptimizerOptions, TrainStep } from './step.js';
+import {
+  freshVectors,
+  type LossFunction,
+  type OptimizerOptions,
+  savedVectors,
+  TrainStep,
+  type TrainVectors,
+} from './step.js';
 
 export interface StageSettings extends RateOptions {
   readonly batch_size: number;
@@ -87,6 +100,23 @@ export function recentLoss(losses: readonly { readonly loss: number }[], last = 
   return recent.reduce((sum, m) => sum + m.loss, 0) / Math.max(1, recent.length);
 }
 
+/** Where a stage's training goes on, or begins. @throws InputError as `runStage` */
+async function begin(
+  stage: Stage,
+  onNote: LoopOptions['onNote'],
+): Promise<{ vectors: TrainVectors; counters?: TrainingState['counters'] }> {
+  const found = await latestState(stage.dir);
+  for (const { dir: bad, reason } of found?.skipped ?? []) onNote?.(`skipped ${bad}: ${reason}`);
+  if (!found) return { vectors: freshVectors(await stage.init()) };
+  const { arrays, counters } = found.state;
+  if (counters.fingerprint !== stage.fingerprint) {
+    throw new InputError(
+      `the ${stage.name}'s state was trained on other data or as another model — ${found.dir} — restore the data, or start a new run`,
+    );
+  }
+  return { vectors: savedVectors(arrays as unknown as TrainVectors), counters };
+}
+
 /**
  * Trains a stage to its end, from its newest sound state if there is one.
  * @returns copies of the last weights and their average
@@ -97,17 +127,7 @@ export function recentLoss(losses: readonly { readonly loss: number }[], last = 
 export async function runStage(stage: Stage, options: LoopOptions = {}): Promise<StageResult> {
   const { settings, dir } = stage;
   await makeFolders(dir);
-  const found = await latestState(dir);
-  for (const { dir: bad, reason } of found?.skipped ?? []) options.onNote?.(`skipped ${bad}: ${reason}`);
-  const counters = found?.state.counters;
-  if (counters && counters.fingerprint !== stage.fingerprint) {
-    throw new InputError(
-      `the ${stage.name}'s state was trained on other data or as another model — ${found?.dir} — restore the data, or start a new run`,
-    );
-  }
-  const arrays = found?.state.arrays as
-    | { params: Float32Array; m: Float32Array; v: Float32Array; ema: Float32Array }
-    | undefined;
+  const { vectors, counters } = await begin(stage, options.onNote);
   let step = Number(counters?.step ?? 0);
   let seconds = Number(counters?.seconds ?? 0);
   // A state that was saved before a run by minutes knew its pace holds no number of steps.
@@ -124,18 +144,12 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
   };
   const log = await MetricsLog.open(dir, step);
   const { engine, threads, onNote } = options;
-  const trainer = new TrainStep(
-    stage.specs,
-    stage.loss,
-    arrays ?? freshVectors(await stage.init()),
-    optimizer,
-    {
-      engine,
-      threads,
-      onBuild: () => onNote?.(`building the ${stage.name}'s training graph`),
-    },
-  );
-  let savedAt = found ? step : -1;
+  const trainer = new TrainStep(stage.specs, stage.loss, vectors, optimizer, {
+    engine,
+    threads,
+    onBuild: () => onNote?.(`building the ${stage.name}'s training graph`),
+  });
+  let savedAt = counters ? step : -1;
   let paceKnown = budget === undefined;
   // The weights that led here are not saved: going on from them would lead here again.
   const diverged = async (what: string, at: number) => {

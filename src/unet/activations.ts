@@ -1,6 +1,6 @@
 /** The activation functions that diffusers' configs name. */
 import { z } from 'zod';
-import { silu } from '../engine/ops.js';
+import { relu, silu } from '../engine/ops.js';
 import { type Tensor, tf } from '../engine/tf.js';
 
 /** Values of `act_fn`; "swish" is another name of SiLU. */
@@ -21,6 +21,6 @@ export function activation<T extends Tensor>(name: ActivationName, x: T): T {
     case 'gelu':
       return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)) as T;
     case 'relu':
-      return tf.relu(x) as T;
+      return relu(x);
   }
 }

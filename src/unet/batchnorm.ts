@@ -1,10 +1,11 @@
+import * as ops from '../engine/ops.js';
 import type { ParamSpec, Params } from '../engine/params.js';
 import { type Tensor1D, type Tensor4D, tf } from '../engine/tf.js';
 import { normSpecs, param } from './layers.js';
 
 const EPS = 1e-5;
 /** Share of the newest batch in the running statistics. */
-const MOMENTUM = 0.1;
+export const BATCH_SHARE = 0.1;
 
 /**
  * Parameters of `batchNorm`: `weight` and `bias`, which train, and the buffers `running_mean` and `running_var`,
@@ -43,13 +44,12 @@ export function batchNorm(
     return tf.add(tf.mul(x, scale), tf.sub(beta, tf.mul(runningMean, scale)));
   }
   const mean = tf.mean(x, [0, 1, 2]) as Tensor1D;
-  const centred = tf.sub(x, mean);
-  const variance = tf.mean(tf.square(centred), [0, 1, 2]) as Tensor1D;
+  const variance = tf.mean(tf.square(tf.sub(x, mean)), [0, 1, 2]) as Tensor1D;
   const count = x.shape[0] * x.shape[1] * x.shape[2];
   stats[`${name}.running_mean`] = blend(runningMean, mean, 1);
   stats[`${name}.running_var`] = blend(runningVar, variance, count / Math.max(count - 1, 1));
-  return tf.add(tf.mul(tf.mul(centred, tf.rsqrt(tf.add(variance, EPS))), gamma), beta);
+  return ops.batchNorm(x, gamma, beta, EPS);
 }
 
 const blend = (old: Tensor1D, batch: Tensor1D, correction: number): Tensor1D =>
-  tf.add(tf.mul(old, 1 - MOMENTUM), tf.mul(batch, MOMENTUM * correction));
+  tf.add(tf.mul(old, 1 - BATCH_SHARE), tf.mul(batch, BATCH_SHARE * correction));

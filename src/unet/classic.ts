@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { conv2d, convTranspose2d } from '../engine/ops.js';
+import { conv2d, convTranspose2d, relu } from '../engine/ops.js';
 import type { ParamSpec, Params } from '../engine/params.js';
 import { type Tensor1D, type Tensor4D, tf } from '../engine/tf.js';
 import { InputError } from '../errors.js';
@@ -135,7 +135,7 @@ function doubleConv(
     const weight = param<Tensor4D>(params, `${name}.${convolution}.weight`);
     const bias = config.conv_bias ? param<Tensor1D>(params, `${name}.${convolution}.bias`) : null;
     h = conv2d(h, weight, bias, { padding: 1 });
-    h = tf.relu(batchNorm(params, `${name}.${norm}`, h, stats));
+    h = relu(batchNorm(params, `${name}.${norm}`, h, stats));
   }
   return h;
 }

@@ -1,5 +1,6 @@
 /** The networks that predict: diffusers' UNet2DModel and UNet2DConditionModel, and the classic U-Net for segmentation. */
 export { isBuffer } from './batchnorm.js';
+export type { Cut, CutResult } from './body.js';
 export {
   type ClassicUNetConfig,
   type ClassicUNetInput,
@@ -23,5 +24,12 @@ export {
   unet2dConditionNetwork,
   unet2dNetwork,
 } from './network.js';
-export { type ClassLabels, checkTimesteps, isClassConditional, unet2d, unet2dSpecs } from './unet2d.js';
-export { unet2dCondition, unet2dConditionSpecs } from './unet2d-condition.js';
+export {
+  type ClassLabels,
+  checkTimesteps,
+  isClassConditional,
+  unet2d,
+  unet2dCut,
+  unet2dSpecs,
+} from './unet2d.js';
+export { unet2dCondition, unet2dConditionCut, unet2dConditionSpecs } from './unet2d-condition.js';

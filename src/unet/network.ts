@@ -2,15 +2,18 @@
 import type { ParamSpec, Params } from '../engine/params.js';
 import type { Tensor1D, Tensor3D, Tensor4D } from '../engine/tf.js';
 import { InputError } from '../errors.js';
+import { type Cut, type CutResult, deepShape } from './body.js';
 import {
   CONDITION_CLASS_NAME,
   contextChannels,
   parseUNet2DConditionConfig,
   type UNet2DConditionConfig,
 } from './condition-config.js';
+import { planUNet2DCondition } from './condition-plan.js';
 import { parseUNet2DConfig, UNET2D_CLASS_NAME, type UNet2DConfig } from './config.js';
-import { checkTimesteps, unet2d, unet2dSpecs } from './unet2d.js';
-import { unet2dCondition, unet2dConditionSpecs } from './unet2d-condition.js';
+import { planUNet2D } from './plan.js';
+import { checkTimesteps, unet2d, unet2dCut, unet2dSpecs } from './unet2d.js';
+import { unet2dCondition, unet2dConditionCut, unet2dConditionSpecs } from './unet2d-condition.js';
 
 /** What a network is given; labels and context where it wants them. */
 export interface UNetInputs {
@@ -36,6 +39,13 @@ export interface UNetNetwork {
   readonly unit: number;
   /** @returns [N, H, W, out_channels] */
   predict(params: Params, inputs: UNetInputs): Tensor4D;
+  /** `predict`, keeping what the deep part gives or reusing it. @throws InputError for a branch there is not */
+  predictCut(params: Params, inputs: UNetInputs, cut: Cut): CutResult;
+  /**
+   * What is kept of the deep part at a branch for a sample of that height and width, without the batch: [h, w, C].
+   * @throws InputError for a branch there is not
+   */
+  deepShape(branch: number, size: readonly [number, number]): readonly [number, number, number];
   /** @throws InputError naming a timestep that the network does not know; `where` is what chose them */
   checkTimesteps(timesteps: readonly number[], where: string): void;
 }
@@ -49,6 +59,9 @@ export function unet2dNetwork(config: UNet2DConfig): UNetNetwork {
     textChannels: null,
     unit: 2 ** (config.block_out_channels.length - 1),
     predict: (params, { sample, timesteps, labels }) => unet2d(config, params, sample, timesteps, labels),
+    predictCut: (params, { sample, timesteps, labels }, cut) =>
+      unet2dCut(config, params, sample, timesteps, labels, cut),
+    deepShape: (branch, size) => deepShape(planUNet2D(config), branch, size),
     checkTimesteps: (timesteps, where) => checkTimesteps(config, timesteps, where),
   };
 }
@@ -64,6 +77,9 @@ export function unet2dConditionNetwork(config: UNet2DConditionConfig): UNetNetwo
     unit: config.downsample_padding === 1 ? 1 : 2 ** (config.block_out_channels.length - 1),
     predict: (params, { sample, timesteps, context }) =>
       unet2dCondition(config, params, sample, timesteps, context as Tensor3D),
+    predictCut: (params, { sample, timesteps, context }, cut) =>
+      unet2dConditionCut(config, params, sample, timesteps, context as Tensor3D, cut),
+    deepShape: (branch, size) => deepShape(planUNet2DCondition(config), branch, size),
     checkTimesteps: () => {},
   };
 }

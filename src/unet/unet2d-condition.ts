@@ -2,7 +2,8 @@ import type { ParamSpec, Params } from '../engine/params.js';
 import { type Tensor1D, type Tensor3D, type Tensor4D, tf } from '../engine/tf.js';
 import { InputError } from '../errors.js';
 import { activation } from './activations.js';
-import { downBlock, downBlockSpecs, midBlock, midBlockSpecs, upBlock, upBlockSpecs } from './blocks.js';
+import { downBlockSpecs, midBlockSpecs, upBlockSpecs } from './blocks.js';
+import { body, type Cut, type CutResult } from './body.js';
 import { contextChannels, type UNet2DConditionConfig } from './condition-config.js';
 import { planUNet2DCondition } from './condition-plan.js';
 import { embeddingMlp, embeddingMlpSpecs, timestepEmbedding } from './embeddings.js';
@@ -42,7 +43,33 @@ export function unet2dCondition(
   timesteps: Tensor1D,
   context: Tensor3D,
 ): Tensor4D {
-  const { down, mid, up } = planUNet2DCondition(config);
+  return run(config, params, sample, timesteps, context).output;
+}
+
+/**
+ * `unet2dCondition`, keeping or reusing what its deep part gives.
+ * @returns output: as `unet2dCondition`'s; deep: what the deep part gave, to be passed in `cut` at a later step
+ * @throws InputError as `unet2dCondition`, and for a branch that the network does not have
+ */
+export function unet2dConditionCut(
+  config: UNet2DConditionConfig,
+  params: Params,
+  sample: Tensor4D,
+  timesteps: Tensor1D,
+  context: Tensor3D,
+  cut: Cut,
+): CutResult {
+  return run(config, params, sample, timesteps, context, cut);
+}
+
+function run(
+  config: UNet2DConditionConfig,
+  params: Params,
+  sample: Tensor4D,
+  timesteps: Tensor1D,
+  context: Tensor3D,
+  cut?: Cut,
+): CutResult {
   checkInputs(config, sample, timesteps, context);
   const { act_fn: act, block_out_channels: widths } = config;
   return tf.tidy(() => {
@@ -52,17 +79,11 @@ export function unet2dCondition(
     });
     const temb = activation(act, embeddingMlp(params, 'time_embedding', waves, act)); // [N, E]
     const centred = config.center_input_sample ? tf.sub(tf.mul(sample, 2), 1) : sample;
-    let h = conv(params, 'conv_in', centred as Tensor4D, { padding: 1 }); // [N, H, W, C0]
-    const skips = [h];
-    for (const plan of down) {
-      const lower = downBlock(params, plan, h, temb, null, context);
-      h = lower.x; // [N, ⌈H/2^i⌉, ⌈W/2^i⌉, Ci]
-      skips.push(...lower.skips);
-    }
-    if (mid) h = midBlock(params, mid, h, temb, context);
-    for (const plan of up) h = upBlock(params, plan, h, skips, temb, null, context).x;
-    h = activation(act, norm(params, 'conv_norm_out', h, config.norm_num_groups, config.norm_eps));
-    return conv(params, 'conv_out', h, { padding: 1 }); // [N, H, W, out_channels]
+    const first = conv(params, 'conv_in', centred as Tensor4D, { padding: 1 }); // [N, H, W, C0]
+    const { x, deep } = body(params, planUNet2DCondition(config), first, { temb, context }, cut);
+    const h = activation(act, norm(params, 'conv_norm_out', x, config.norm_num_groups, config.norm_eps));
+    const output = conv(params, 'conv_out', h, { padding: 1 }); // [N, H, W, out_channels]
+    return { output, deep: cut ? deep : output };
   });
 }
 

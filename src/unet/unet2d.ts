@@ -3,7 +3,8 @@ import type { ParamSpec, Params } from '../engine/params.js';
 import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../engine/tf.js';
 import { InputError } from '../errors.js';
 import { activation } from './activations.js';
-import { downBlock, downBlockSpecs, midBlock, midBlockSpecs, upBlock, upBlockSpecs } from './blocks.js';
+import { downBlockSpecs, midBlockSpecs, upBlockSpecs } from './blocks.js';
+import { body, type Cut, type CutResult } from './body.js';
 import type { UNet2DConfig } from './config.js';
 import {
   embeddingLookup,
@@ -115,26 +116,46 @@ export function unet2d(
   timesteps: Tensor1D,
   classLabels?: ClassLabels,
 ): Tensor4D {
-  const { tembChannels, down, mid, up, groupsOut } = planUNet2D(config);
-  checkInputs(config, sample, timesteps, classLabels, tembChannels);
+  return run(config, params, sample, timesteps, classLabels).output;
+}
+
+/**
+ * `unet2d`, keeping or reusing what its deep part gives.
+ * @returns output: as `unet2d`'s; deep: what the deep part gave, to be passed in `cut` at a later step
+ * @throws InputError as `unet2d`, and for a branch that the network does not have
+ */
+export function unet2dCut(
+  config: UNet2DConfig,
+  params: Params,
+  sample: Tensor4D,
+  timesteps: Tensor1D,
+  classLabels: ClassLabels | undefined,
+  cut: Cut,
+): CutResult {
+  return run(config, params, sample, timesteps, classLabels, cut);
+}
+
+function run(
+  config: UNet2DConfig,
+  params: Params,
+  sample: Tensor4D,
+  timesteps: Tensor1D,
+  classLabels?: ClassLabels,
+  cut?: Cut,
+): CutResult {
+  const plan = planUNet2D(config);
+  checkInputs(config, sample, timesteps, classLabels, plan.tembChannels);
   return tf.tidy(() => {
     const temb = activation(config.act_fn, embed(config, params, timesteps, classLabels)); // [N, E]
     const centred = config.center_input_sample ? tf.sub(tf.mul(sample, 2), 1) : sample;
-    let h = conv(params, 'conv_in', centred as Tensor4D, { padding: 1 }); // [N, H, W, C0]
-    const skips = [h];
-    let picture: Tensor4D | null = centred as Tensor4D;
-    for (const plan of down) {
-      const lower = downBlock(params, plan, h, temb, picture);
-      ({ x: h, picture } = lower); // [N, H/2^i, W/2^i, Ci]
-      skips.push(...lower.skips);
-    }
-    if (mid) h = midBlock(params, mid, h, temb);
-    picture = null;
-    for (const plan of up) ({ x: h, picture } = upBlock(params, plan, h, skips, temb, picture));
-    h = silu(norm(params, 'conv_norm_out', h, groupsOut, config.norm_eps)); // [N, H, W, C0]
+    const first = conv(params, 'conv_in', centred as Tensor4D, { padding: 1 }); // [N, H, W, C0]
+    const { x, picture, deep } = body(params, plan, first, { temb, picture: centred as Tensor4D }, cut);
+    let h = silu(norm(params, 'conv_norm_out', x, plan.groupsOut, config.norm_eps)); // [N, H, W, C0]
     h = conv(params, 'conv_out', h, { padding: 1 }); // [N, H, W, out_channels]
     if (picture) h = tf.add(h, picture);
-    return config.time_embedding_type === 'fourier' ? tf.div(h, tf.reshape(timesteps, [-1, 1, 1, 1])) : h;
+    const output: Tensor4D =
+      config.time_embedding_type === 'fourier' ? tf.div(h, tf.reshape(timesteps, [-1, 1, 1, 1])) : h;
+    return { output, deep: cut ? deep : output };
   });
 }
 

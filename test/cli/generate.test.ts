@@ -9,7 +9,7 @@ import { outputsOf } from '../../scripts/cli/outputs.js';
 import { generate } from '../../scripts/generate.js';
 import { inspect } from '../../scripts/inspect.js';
 import { readRecipe } from '../../src/image/index.js';
-import { labelled, latent, temporaryFolder, writeTiny } from '../pipelines/tiny.js';
+import { labelled, latent, skips, temporaryFolder, writeTiny } from '../pipelines/tiny.js';
 import { capture } from './capture.js';
 
 const at = temporaryFolder();
@@ -21,6 +21,7 @@ const draw = (...argv: string[]) =>
 beforeAll(async () => {
   await writeTiny(at('labelled'), labelled);
   await writeTiny(at('latent'), latent);
+  await writeTiny(at('skips'), skips);
 }, 60_000);
 afterEach(() => {
   process.exitCode = undefined;
@@ -79,15 +80,29 @@ describe('sumi generate', () => {
     });
   });
 
-  it('writes the same bytes whatever the count and the batch', async () => {
+  it('writes the same bytes whatever the count', async () => {
     const read = (...names: string[]) => readFile(at(...names));
-    await draw('--out', at('five'), '--count', '5', '--batch', '4');
-    await draw('--out', at('three'), '--count', '3', '--seed', '2', '--batch', '2');
-    await draw('--out', at('single.png'), '--seed', '3', '--batch', '1');
+    await draw('--out', at('five'), '--count', '5');
+    await draw('--out', at('three'), '--count', '3', '--seed', '2', '--batch', '1');
+    await draw('--out', at('single.png'), '--seed', '3');
     for (const seed of [2, 3, 4])
       expect(await read('three', `${seed}.png`)).toEqual(await read('five', `${seed}.png`));
     expect(await read('single.png')).toEqual(await read('five', '3.png'));
     expect(await read('five', '2.png')).not.toEqual(await read('five', '3.png'));
+  });
+
+  it('draws faster as it is told, and says so in the recipe where that changes pictures', async () => {
+    const run = await draw('--out', at('plain.png'), '--seed', '3', '--steps', '4');
+    expect(run.value).toBe(0);
+    const fast = ['--batch', '2', '--fast', '2', '--precision', 'int8'];
+    await draw('--out', at('fast'), '--count', '3', '--seed', '2', '--steps', '4', ...fast);
+    expect((await readdir(at('fast'))).sort()).toEqual(['2.png', '3.png', '4.png']);
+    expect(await readRecipe(at('fast', '3.png'))).toMatchObject({ fast: 2, precision: 'int8' });
+    await draw('--out', at('bare.png'), '--steps', '4', '--fast', '--seed', '3');
+    expect(await readRecipe(at('bare.png'))).toMatchObject({ fast: 3, seed: 3 });
+    const plain = await readRecipe(at('plain.png'));
+    expect(plain).not.toHaveProperty('fast');
+    expect(plain).not.toHaveProperty('precision');
   });
 
   it('draws sheets and animations of latents', async () => {
@@ -159,7 +174,18 @@ describe('sumi generate', () => {
     const { stdout } = await sumi('generate', '--help');
     for (const option of ['model', 'out', 'count', 'steps', 'scheduler', 'eta', 'seed', 'label', 'guidance'])
       expect(stdout).toMatch(new RegExp(`--${option} +\\S`));
-    for (const option of ['grid', 'animate', 'batch', 'engine', 'threads', 'size', 'json', 'quiet'])
+    for (const option of [
+      'grid',
+      'animate',
+      'batch',
+      'fast',
+      'precision',
+      'engine',
+      'threads',
+      'size',
+      'json',
+      'quiet',
+    ])
       expect(stdout).toMatch(new RegExp(`--${option} +\\S`));
   });
 
@@ -182,11 +208,27 @@ describe('sumi generate', () => {
     [['--wings', '2'], /wings/],
     [['--threads', '0'], /--threads/],
     [['--batch', '0'], /--batch/],
+    [['--batch', '1.5'], /1.5 is not possible — --batch — give a whole number from 1\n$/],
+    [['--batch', '-2'], /-2 is not possible — --batch/],
+    [['--batch', 'all'], /--batch needs a number/],
+    [['--batch'], /no value for --batch/],
+    [['--fast', '0'], /0 is not possible — --fast — give a whole number from 1\n$/],
+    [['--fast='], /no value for --fast/],
+    [['--fast', 'very'], /--fast needs a number/],
+    [['--precision', 'int3'], /precision/],
+    [['--precision', 'int8', '--engine', 'cpu'], /int8 is not possible with the engine cpu — --precision/],
   ])('refuses %j in one line and writes nothing', async (argv, message) => {
     const run = await draw('--out', at('refused'), ...argv);
     expect(run).toMatchObject({ value: 2, stdout: '' });
     expect(run.stderr).toMatch(/^sumi: [^\n]*\n$/);
     expect(run.stderr).toMatch(message);
+    expect(existsSync(at('refused'))).toBe(false);
+  });
+
+  it('refuses --fast with a network that cannot be cut', async () => {
+    const run = await draw('--model', at('skips'), '--fast', '--out', at('refused'));
+    expect(run).toMatchObject({ value: 2, stdout: '' });
+    expect(run.stderr).toMatch(/^sumi: [^\n]*Skip blocks cannot reuse deep features — [^\n]*--fast[^\n]*\n$/);
     expect(existsSync(at('refused'))).toBe(false);
   });
 
@@ -230,8 +272,8 @@ describe('options', () => {
 
   it('splits labels at commas, except in a label that has one', () => {
     expect(labelsOf(undefined)).toBeUndefined();
-    expect(labelsOf('a, b', ['a', 'b'])).toEqual(['a', 'b']);
-    expect(labelsOf('a, b', ['a, b'])).toEqual(['a, b']);
+    expect(labelsOf(['a, b'], ['a', 'b'])).toEqual(['a', 'b']);
+    expect(labelsOf(['a, b'], ['a, b'])).toEqual(['a, b']);
   });
 
   it('animates at most 41 frames, the first and the last step among them', () => {

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { CommandModule } from 'yargs';
 import { commands } from '../../scripts/cli/commands.js';
 import { main } from '../../scripts/cli/main.js';
+import { fillBare } from '../../scripts/cli/values.js';
 import { InputError, RunError } from '../../src/errors.js';
 import { capture } from './capture.js';
 
@@ -65,6 +66,17 @@ describe('sumi', () => {
     expect(await run('draw', 'x', '--no-flag')).toMatchObject({ value: 0 });
   });
 
+  it('fills in what an option without a value means, up to a --', () => {
+    const fill = (...words: string[]) => fillBare(words, new Map([['fast', 3]]));
+    expect(fill('draw', '--fast')).toEqual(['draw', '--fast=3']);
+    expect(fill('--fast', '--steps', '5')).toEqual(['--fast=3', '--steps', '5']);
+    expect(fill('--fast', '2')).toEqual(['--fast', '2']);
+    expect(fill('--fast', '-2')).toEqual(['--fast', '-2']);
+    expect(fill('--fast=', '--fast=4', 'fast')).toEqual(['--fast=', '--fast=4', 'fast']);
+    expect(fill('--fast', '--', '--fast')).toEqual(['--fast=3', '--', '--fast']);
+    expect(fill('--constructor')).toEqual(['--constructor']);
+  });
+
   it('keeps a positional that looks like a number as it was typed', async () => {
     await run('draw', '007');
     expect(seen).toMatchObject({ what: '007' });
@@ -79,6 +91,7 @@ describe('sumi', () => {
     [['draw', 'x', '--stepz', '3'], 'unknown option --stepz — sumi draw — see `sumi draw --help`'],
     [['draw', 'x', '-z', 'y'], 'unknown option -z — sumi draw — see `sumi draw --help`'],
     [['draw', 'x', 'y'], 'unknown argument y — sumi draw — see `sumi draw --help`'],
+    [['draw', 'x', '--fast'], 'unknown option --fast — sumi draw — see `sumi draw --help`'],
     [['draw', 'x', '--a', '--b'], 'unknown option --a, option --b — sumi draw — see `sumi draw --help`'],
     [['draw', 'x', '--steps', 'ten'], '--steps needs a number — sumi draw — see `sumi draw --help`'],
     [['draw', 'x', '--steps'], 'no value for --steps — sumi draw — see `sumi draw --help`'],

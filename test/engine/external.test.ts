@@ -18,7 +18,7 @@ describe('weights beside the model', () => {
 
   it('give the same numbers as weights within', async () => {
     const model = lower(graphOf(fn, { x }, { constants }));
-    const [within, beside] = [encodeModel(model), encodeModel(model, 100)];
+    const [within, beside] = [encodeModel(model), encodeModel(model, { largest: 100 })];
     expect(within.external).toEqual([]);
     expect(beside.external.length).toBe(2);
     expect(beside.bytes.length).toBeLessThan(within.bytes.length / 2);

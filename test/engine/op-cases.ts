@@ -156,6 +156,12 @@ const operations: Case[] = [
     ({ q, k, v, m }) => ops.attention(q as Tensor3D, k as Tensor3D, v as Tensor3D, 0.5, m as Tensor2D),
     { q: feed([2, 6, 4], 1), k: feed([2, 5, 4], 2), v: feed([2, 5, 3], 3), m: feed([6, 5], 4, 9) },
   ],
+  ['relu', ({ x }) => ops.relu(x), { x: feed([3, 5], 1) }],
+  [
+    'batchNorm',
+    ({ x, g, b }) => ops.batchNorm(x, g as Tensor1D, b as Tensor1D, 1e-5),
+    { x: feed([2, 3, 4, 6], 1), g: feed([6], 2), b: feed([6], 3) },
+  ],
   [
     'groupNorm',
     ({ x, g, b }) => ops.groupNorm(x, g as Tensor1D, b as Tensor1D, 2, 1e-5),
@@ -226,6 +232,9 @@ for (const [n, h, w, i, o, k, stride, padding] of [
   [1, 9, 9, 2, 2, 5, 1, 2],
   [2, 6, 6, 3, 3, 1, 2, 0],
   [2, 7, 7, 2, 3, 3, 3, 1],
+  // Larger pictures, whose inputs' gradients are convolutions with the filter turned.
+  [1, 18, 20, 2, 3, 3, 1, 1],
+  [1, 19, 17, 2, 2, 5, 1, 2],
 ]) {
   convolutions.push([
     `conv2d ${n}×${h}×${w}×${i} → ${o}, ${k}×${k}, stride ${stride}, padding ${padding}`,

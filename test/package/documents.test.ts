@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { CommandModule } from 'yargs';
+import type { Argv, CommandModule } from 'yargs';
 import yargs from 'yargs';
 import { commands } from '../../scripts/cli/commands.js';
 import * as sumi from '../../src/index.js';
@@ -68,13 +68,24 @@ async function parse(words: readonly string[]): Promise<void> {
       throw error ?? new Error(`${message}: sumi ${words.join(' ')}`);
     });
   for (const command of commands) {
-    parser.command({ ...command, handler: () => {} } as CommandModule<object, never>);
+    const idle = { ...command, handler: () => {} };
+    // A command of commands: these do nothing either.
+    if ('actions' in command) {
+      const builder = (own: Argv) => {
+        for (const action of (command as { actions: CommandModule<object, never>[] }).actions)
+          own.command({ ...action, handler: () => {} } as CommandModule<object, never>);
+        return own.demandCommand(1);
+      };
+      Object.assign(idle, { builder });
+    }
+    parser.command(idle as CommandModule<object, never>);
   }
   await parser.parseAsync();
 }
 
 it('an option that does not exist would be noticed', async () => {
   await expect(parse(['generate', '--colour'])).rejects.toThrow(/colour/i);
+  await expect(parse(['segment', 'predict', '--hue'])).rejects.toThrow(/hue|model/i);
 });
 
 describe('docs/cli.md', () => {
@@ -115,6 +126,23 @@ describe('docs/training.md', () => {
     for (const name of ['tiny', 'small', 'base']) documented.delete(name);
     settings.delete('preset');
     expect([...documented].sort()).toEqual([...settings].sort());
+  });
+});
+
+describe('docs/segmentation.md', () => {
+  it('has every setting of a run and no other', () => {
+    const text = read('docs/segmentation.md').split('## Settings')[1].split('\n## ')[0];
+    const cells = [...text.matchAll(/^\| (`.+?) \|/gm)].flatMap(([, cell]) => [
+      ...cell.matchAll(/`([\w.]+)`/g),
+    ]);
+    const documented = cells.map(([, key]) => key).sort();
+    const settings = sumi.parseSegmentConfig({}, 'test') as unknown as Record<string, unknown>;
+    const keys = Object.entries(settings).flatMap(([key, value]) =>
+      value !== null && typeof value === 'object'
+        ? Object.keys(value).map((inner) => `${key}.${inner}`)
+        : [key],
+    );
+    expect(documented).toEqual(keys.sort());
   });
 });
 

@@ -30,7 +30,8 @@ async function regress(moves: readonly Move[]): Promise<{ slope: number; rest: n
   const random = new Random(3);
   const known = random.fork('known').normal(2 * PAIRS);
   const painted = Uint8Array.from(known, (_, i) => i % 2);
-  const sample = await paint({ predict, scheduler, known, painted, moves, random });
+  const noise = (...name: (string | number)[]) => random.fork(...name).normal(known.length);
+  const sample = await paint({ predict, scheduler, known, painted, moves, noise });
   let [aa, ab, bb] = [0, 0, 0];
   for (let i = 0; i < sample.length; i += 2) {
     expect(sample[i]).toBe(known[i]);

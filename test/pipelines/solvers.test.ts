@@ -76,7 +76,7 @@ describe.each(SCHEDULER_NAMES)('%s', (name) => {
       known,
       painted: Uint8Array.of(1, 0, 1, 0),
       moves,
-      random,
+      noise: (...name) => random.fork(...name).normal(4),
     });
     expect(asked).toEqual(scheduler.timesteps);
     for (const i of [1, 3]) expect(sample[i]).toBe(known[i]);

@@ -60,6 +60,14 @@ export const latent: TinyModel = {
   autoencoder: vae,
 };
 
+/** 16×16 pixels, by Skip blocks, which cannot be cut for feature caching. */
+export const skips: TinyModel = {
+  unet: {
+    down_block_types: ['SkipDownBlock2D', 'SkipDownBlock2D'],
+    up_block_types: ['SkipUpBlock2D', 'SkipUpBlock2D'],
+  },
+};
+
 export async function writeTiny(dir: string, model: TinyModel): Promise<string> {
   const config = parseUNet2DConfig({ ...unet, ...model.unet });
   const specs = unet2dSpecs(config);

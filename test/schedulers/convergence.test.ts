@@ -1,7 +1,7 @@
 /** Solvers on a problem whose exact solution is known (mixture.ts): the order that each reaches, measured. */
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../src/random.js';
-import { mixtureCdf, mixtureError, runMixture } from './mixture.js';
+import { mixtureCdf, mixtureError, otherError, runMixture } from './mixture.js';
 
 const toSigmaMin = { final_sigmas_type: 'sigma_min', lower_order_final: false };
 const solver = (algorithm_type: string, solver_type: string, solver_order: number) => ({
@@ -24,6 +24,7 @@ const cases: [order: number, tolerance: number, name: string, config: Record<str
   [3, LOOSE, 'lms', {}],
   [2, CLOSE, 'pndm', { skip_prk_steps: true }],
   [2, CLOSE, 'pndm', { skip_prk_steps: false }],
+  [2, CLOSE, 'pndm', { skip_prk_steps: true, prediction_type: 'sample' }], // which diffusers does not take
   [1, CLOSE, 'pndm', { skip_prk_steps: true, prediction_type: 'v_prediction' }], // diffusers' mean of velocities
   ...['dpmsolver', 'dpmsolver++'].flatMap((algorithm) =>
     ['midpoint', 'heun'].flatMap((type): typeof cases => [
@@ -48,6 +49,16 @@ const cases: [order: number, tolerance: number, name: string, config: Record<str
   [2, CLOSE, 'unipc', { solver_order: 1, predict_x0: false, ...toSigmaMin }],
 ];
 
+const others: typeof cases = [
+  [1, CLOSE, 'EDMEulerScheduler', {}],
+  [1, CLOSE, 'EDMDPMSolverMultistepScheduler', { solver_order: 1, lower_order_final: false }],
+  [2, CLOSE, 'EDMDPMSolverMultistepScheduler', { solver_order: 2, lower_order_final: false }],
+  [2, CLOSE, 'EDMDPMSolverMultistepScheduler', { solver_order: 3, lower_order_final: false }], // as of dpmsolver
+  [1, CLOSE, 'FlowMatchEulerDiscreteScheduler', {}],
+  [2, CLOSE, 'FlowMatchHeunDiscreteScheduler', {}],
+  [1, CLOSE, 'IPNDMScheduler', {}], // its first step takes x_0 for 0; data of mean 0 give 3.93
+];
+
 const title = ([order, , name, config]: (typeof cases)[number]) =>
   `is ${order} for ${name} ${JSON.stringify(config).replace(/\[.*\]/, '[…]')}`;
 
@@ -57,6 +68,13 @@ describe('the order of convergence', () => {
     const measured = Math.log2(coarse / fine);
     if (process.env.SUMI_DEBUG)
       console.log('ORDER', name, JSON.stringify(config).slice(0, 120), measured, fine);
+    expect(Math.abs(measured - order), `measured ${measured}`).toBeLessThan(tolerance);
+  });
+
+  it.each(others.map((c) => [title(c), ...c] as const))('%s', (_, order, tolerance, name, config) => {
+    const [coarse, fine] = [48, 96].map((steps) => otherError(name, config, steps));
+    const measured = Math.log2(coarse / fine);
+    if (process.env.SUMI_DEBUG) console.log('ORDER', name, JSON.stringify(config), measured, fine);
     expect(Math.abs(measured - order), `measured ${measured}`).toBeLessThan(tolerance);
   });
 
@@ -76,6 +94,7 @@ describe('solvers that add noise draw from the distribution', () => {
   const stochastic: [name: string, config: Record<string, unknown>][] = [
     ['ddpm', { timestep_spacing: 'leading' }],
     ['ddim', { timestep_spacing: 'leading' }], // at η = 1
+    ['euler', {}], // with churn
     ['euler-a', {}],
     ['dpm2-a', {}],
     ['dpmsolver', solver('sde-dpmsolver', 'midpoint', 2)],
@@ -89,7 +108,12 @@ describe('solvers that add noise draw from the distribution', () => {
     const originals = [...random.fork('start').normal(COUNT)]; // far out, the mixture hardly differs from a Gaussian
     const noise = () => random.normal(COUNT);
     const eta = name === 'ddim' ? 1 : undefined;
-    const run = runMixture(name, config, 80, (sigma) => originals.map((z) => z * sigma), { noise, eta });
+    const churn = { amount: 5 };
+    const run = runMixture(name, config, 80, (sigma) => originals.map((z) => z * sigma), {
+      noise,
+      eta,
+      churn,
+    });
     const sorted = [...run.sample].map((x) => x / run.scale).sort((a, b) => a - b);
     // Kolmogorov's distance; 1.6 / sqrt(COUNT) = 0.018 is exceeded by chance once in a hundred times
     const distance = Math.max(

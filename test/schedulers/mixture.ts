@@ -4,8 +4,10 @@
  */
 import { convertPrediction } from '../../src/diffusion/index.js';
 import {
+  type Sampler,
   type Scheduler,
   type StepOptions,
+  samplerFromConfig,
   schedulerFromConfig,
   stepStarts,
 } from '../../src/schedulers/index.js';
@@ -128,4 +130,59 @@ export function mixtureError(name: string, config: Record<string, unknown>, step
   const start = (sigma: number) => QUANTILES.map((q) => atQuantile(q, sigma));
   const { sample, sigma, scale } = runMixture(name, config, steps, start);
   return Math.max(...QUANTILES.map((q, i) => Math.abs(sample[i] / scale - atQuantile(q, sigma))));
+}
+
+/** A process other than DDPM's: what x is at a timestep, α·x_0 + σ·ε, and what its models predict of it. */
+interface Process {
+  level(timestep: number): { alpha: number; sigma: number };
+  /** @param original E[x_0 | x] */
+  output(original: number, x: number, at: { alpha: number; sigma: number }): number;
+  /** σ/α that a run ends at. */
+  end: number;
+}
+
+const EDM_DATA = 0.5;
+const edm: Process = {
+  level: (t) => ({ alpha: 1, sigma: Math.exp(4 * t) }),
+  output: (original, x, { sigma }) => {
+    const norm = Math.hypot(sigma, EDM_DATA);
+    return ((original - (EDM_DATA / norm) ** 2 * x) * norm) / (sigma * EDM_DATA);
+  },
+  end: 0.05,
+};
+const edmConfig = { sigma_min: 0.05, sigma_max: 10, sigma_data: EDM_DATA, final_sigmas_type: 'sigma_min' };
+const flow: Process = {
+  level: (t) => ({ alpha: 1 - t / T, sigma: t / T }),
+  output: (original, x, { sigma }) => (x - original) / sigma,
+  end: 0,
+};
+const circle: Process = {
+  level: (t) => ({ alpha: Math.cos((t * Math.PI) / 2), sigma: Math.sin((t * Math.PI) / 2) }),
+  output: (original, x, { alpha, sigma }) => (alpha * x - original) / sigma,
+  end: 0,
+};
+const PROCESSES: Record<string, [Process, Record<string, unknown>]> = {
+  EDMEulerScheduler: [edm, edmConfig],
+  EDMDPMSolverMultistepScheduler: [edm, edmConfig],
+  FlowMatchEulerDiscreteScheduler: [flow, {}],
+  FlowMatchHeunDiscreteScheduler: [flow, {}],
+  IPNDMScheduler: [circle, {}],
+};
+
+/** The largest error at any of the quantiles, with a scheduler for models of another process. */
+export function otherError(name: string, config: Record<string, unknown>, steps: number): number {
+  const [process, own] = PROCESSES[name];
+  const scheduler: Sampler = samplerFromConfig({ num_train_timesteps: T, ...own, ...config }, name);
+  scheduler.setTimesteps(steps);
+  // Of noise alone x_0 is unknown; a level that is all but that will do.
+  const ratio = ({ alpha, sigma }: { alpha: number; sigma: number }) => sigma / Math.max(alpha, 1e-6);
+  const first = process.level(scheduler.timesteps[0]);
+  const start = (q: number) => (first.sigma * atQuantile(q, ratio(first))) / ratio(first);
+  let sample: Float32Array = Float32Array.from(QUANTILES, start);
+  for (const t of scheduler.timesteps) {
+    const at = process.level(t);
+    const output = sample.map((x) => process.output(denoise((x * ratio(at)) / at.sigma, ratio(at)), x, at));
+    sample = scheduler.step(output, t, sample).prevSample;
+  }
+  return Math.max(...QUANTILES.map((q, i) => Math.abs(sample[i] - atQuantile(q, process.end))));
 }

@@ -17,6 +17,7 @@ interface Recording {
     eta?: number;
     useClipped?: boolean;
     mu?: number;
+    churn?: { churn: number; tmin?: number; tmax?: number; noise?: number };
   };
   kept: number[];
   timesteps: number[];
@@ -47,7 +48,7 @@ function difference(actual: Float32Array, expected: number[]): number {
 
 /** Runs the sampler as the recording did; returns the worst difference of any kept step. */
 function replay(record: Recording): { prev: number; original: number } {
-  const { name, config, steps, timesteps, eta, useClipped, mu } = record.case;
+  const { name, config, steps, timesteps, eta, useClipped, mu, churn } = record.case;
   const scheduler = samplerFromConfig(config, name);
   if (scheduler instanceof FlowMatchEulerDiscreteScheduler) scheduler.setTimesteps(steps as number, mu);
   else scheduler.setTimesteps(timesteps ?? (steps as number));
@@ -64,6 +65,7 @@ function replay(record: Recording): { prev: number; original: number } {
     const output = model(k, t, scheduler.scaleModelInput(sample, t));
     const result = scheduler.step(output, t, sample, {
       eta,
+      churn: churn && { amount: churn.churn, min: churn.tmin, max: churn.tmax, noise: churn.noise },
       noise: () => noise(k),
       useClippedModelOutput: useClipped,
       batchSize: 2,

@@ -334,10 +334,23 @@ describe('schedulerFromConfig', () => {
     const config = { _class_name, unknown: 3 };
     expect(() => schedulerFromConfig(config)).toThrow(why);
     expect(() => schedulerFromConfig({}, _class_name)).toThrow(InputError);
+    const model = () => schedulerFromConfig(config, 'euler');
+    if (_class_name === 'DDIMInverseScheduler') expect(model).not.toThrow();
+    else
+      expect(model).toThrow(/^the model’s scheduler, .* which euler does not draw with — scheduler — use a/);
     const made = samplerFromConfig(config);
     expect(made.toConfig()).toMatchObject(config);
     expect(() => made.setTimesteps(0)).toThrow(InputError);
     expect(() => made.setTimesteps([0.5, 0.7])).toThrow(InputError);
+  });
+
+  it.each([
+    [{ use_flow_sigmas: true }, 'unipc', /^the model is one of a flow \(use_flow_sigmas\)/],
+    [{ prediction_type: 'flow_prediction' }, 'deis', /^the model is one of a flow \(prediction_type/],
+    [{ timestep_type: 'continuous', prediction_type: 'v_prediction' }, 'heun', /— use euler$/],
+  ])('refuses a model of %o with %s', (config, name, message) => {
+    expect(() => schedulerFromConfig(config, name)).toThrow(InputError);
+    expect(() => schedulerFromConfig(config, name)).toThrow(message);
   });
 
   it('has a scheduler for each short name, and no other', () => {

@@ -1,4 +1,5 @@
-/** A long training holds its memory: 1,200 steps of a small network. */
+/** A long training holds its memory: 2,000 steps of a small network. */
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,7 @@ import { makeStyleDataset } from '../../src/data/index.js';
 import { tf } from '../../src/engine/tf.js';
 import { parseTrainConfig, presetConfig, train } from '../../src/training/index.js';
 
-it('does not grow over 1,200 steps', async () => {
+it('does not grow over 2,000 steps', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sumi-memory-'));
   const data = join(folder, 'shapes');
   await makeStyleDataset('shapes', { out: data, size: 16, count: 8, seed: 1 });
@@ -19,7 +20,7 @@ it('does not grow over 1,200 steps', async () => {
     diffusion: {
       ...tiny.diffusion,
       model: { ...tiny.diffusion.model, block_out_channels: [16, 32] },
-      steps: 1200,
+      steps: 2000,
       checkpoint_every: 200,
     },
   };
@@ -38,9 +39,19 @@ it('does not grow over 1,200 steps', async () => {
     await rm(folder, { recursive: true, force: true });
   }
   if (process.env.SUMI_SHOW_ERRORS) console.log(seen);
-  expect(seen.length).toBe(12);
+  expect(seen.length).toBe(20);
   // The first states, sheets and collections of garbage are over by step 300.
-  const [settled, last] = [seen[2], seen[11]];
+  const [settled, last] = [seen[2], seen[19]];
   expect(last.tensors).toBe(settled.tensors);
   expect(last.mib - settled.mib).toBeLessThan(100);
+});
+
+it('takes little more memory than the values of a step need at least', () => {
+  const script = new URL('./step-memory.ts', import.meta.url).pathname;
+  const { grown, needed } = JSON.parse(
+    execFileSync(process.execPath, ['--import', 'tsx', script], { encoding: 'utf8' }),
+  );
+  if (process.env.SUMI_SHOW_ERRORS) console.log({ grown, needed });
+  expect(grown / needed).toBeLessThan(1.8);
+  expect(grown / needed).toBeGreaterThan(0.5);
 });

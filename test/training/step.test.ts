@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import type { Engine } from '../../src/engine/engines.js';
 import { initParams, type ParamSpec } from '../../src/engine/params.js';
@@ -5,8 +6,10 @@ import { type Scalar, tf } from '../../src/engine/tf.js';
 import { Random } from '../../src/random.js';
 import { diffusionLoss } from '../../src/training/diffusion.js';
 import { emaDecay, learningRate } from '../../src/training/rates.js';
-import { defaultOptimizer, freshVectors, TrainStep } from '../../src/training/step.js';
+import { defaultOptimizer, freshVectors, TrainStep, type TrainVectors } from '../../src/training/step.js';
+import { CHUNK } from '../../src/training/update.js';
 import { parseUNet2DConfig, unet2dSpecs } from '../../src/unet/index.js';
+import { binaryModule } from '../../tools/wasm.js';
 import { feed, maxError } from '../engine/helpers.js';
 
 const specs: ParamSpec[] = [
@@ -78,6 +81,79 @@ describe('TrainStep', () => {
     expect(result.loss).toBeNaN();
     expect(Array.from((await trainer.read()).params)).toEqual([1, 1, 1, 0.5, 0.5]);
     await trainer.dispose();
+  });
+
+  it.each([
+    ['in one memory', (vectors: TrainVectors) => vectors],
+    ['that lie apart, in chunks', (vectors: TrainVectors) => ({ ...vectors })],
+  ])('updates long vectors as it does short ones: %s', async (_, laid) => {
+    const period = 7;
+    const run = async (length: number) => {
+      const cut = Math.floor(length / 3);
+      const parts: ParamSpec[] = [
+        { name: 'first', shape: [cut], init: { constant: 0 } },
+        { name: 'second', shape: [length - cut], init: { constant: 0 } },
+      ];
+      const repeated = (of: (i: number) => number, from: number, n: number) =>
+        Float32Array.from({ length: n }, (_, i) => of((from + i) % period));
+      const trainer = new TrainStep(
+        parts,
+        ({ first, second }, { x, y }) => ({
+          loss: tf.add(tf.sum(tf.mul(first, tf.mul(first, x))), tf.sum(tf.mul(second, y))) as Scalar,
+        }),
+        laid(freshVectors(repeated((i) => i - 2, 0, length))),
+        { ...defaultOptimizer, weightDecay: 0.1, maxGradNorm: 0 },
+      );
+      const [x, y] = [repeated((i) => i + 1, 0, cut), repeated((i) => i - 3, cut, length - cut)];
+      const batch = {
+        x: { data: x, shape: [x.length], dtype: 'float32' as const },
+        y: { data: y, shape: [y.length], dtype: 'float32' as const },
+      };
+      for (let step = 1; step <= 2; step++) await trainer.run(batch, step, 0.1, 0.5);
+      const { params, m, v, ema } = await trainer.read();
+      await trainer.dispose();
+      return [params, m, v, ema];
+    };
+    const small = await run(6 * period);
+    const large = await run(6 * period * Math.ceil(CHUNK / 3 / period));
+    expect(large[0].length).toBeGreaterThan(2 * CHUNK - 1);
+    for (const [k, vector] of large.entries()) {
+      const cut = vector.length / 3;
+      // The first third of either, then the rest.
+      const want = (i: number) => small[k][i < cut ? i % (2 * period) : 2 * period + ((i - cut) % period)];
+      expect(
+        maxError(
+          vector,
+          Float32Array.from(vector, (_, i) => want(i)),
+        ),
+      ).toBeLessThan(1e-6);
+    }
+  });
+
+  it('updates by the module that adamw.wat says', async () => {
+    const path = new URL('../../src/training/adamw-binary.ts', import.meta.url);
+    expect(await readFile(path, 'utf8')).toBe(await binaryModule());
+  });
+
+  it('is the same update in one memory as by the engine', async () => {
+    const long: ParamSpec[] = [{ name: 'w', shape: [1003], init: { normal: 1 } }];
+    const run = async (laid: (vectors: TrainVectors) => TrainVectors) => {
+      const start = freshVectors(Float32Array.from(new Random(1).normal(1003)));
+      const trainer = new TrainStep(
+        long,
+        ({ w }, { x }) => ({ loss: tf.sum(tf.square(tf.sub(w, x))) as Scalar }),
+        laid(start),
+        { ...defaultOptimizer, weightDecay: 0.1 },
+      );
+      for (let step = 1; step <= 5; step++)
+        await trainer.run({ x: feed([1003], step) }, step, 0.01 * step, 0.9);
+      const read = { ...(await trainer.read()) };
+      await trainer.dispose();
+      return read;
+    };
+    const [block, apart] = [await run((vectors) => vectors), await run((vectors) => ({ ...vectors }))];
+    for (const name of ['params', 'm', 'v', 'ema'] as const)
+      expect(maxError(block[name], apart[name]), name).toBeLessThan(1e-6);
   });
 
   it('trains a UNet the same compiled and eagerly', async () => {

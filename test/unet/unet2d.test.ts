@@ -3,7 +3,13 @@ import { initParams } from '../../src/engine/params.js';
 import { type Tensor1D, type Tensor4D, tf } from '../../src/engine/tf.js';
 import { InputError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
-import { type ClassLabels, parseUNet2DConfig, unet2d, unet2dSpecs } from '../../src/unet/index.js';
+import {
+  type ClassLabels,
+  parseUNet2DConfig,
+  unet2d,
+  unet2dNetwork,
+  unet2dSpecs,
+} from '../../src/unet/index.js';
 import {
   expectSpecs,
   gradientError,
@@ -56,6 +62,28 @@ describe.each(CASES)('UNet2D agrees with diffusers: %s', (name) => {
     const error = maxDifference(unet2d(config, params, sample, timesteps, labels), io.activation('output'));
     if (process.env.SUMI_SHOW_ERRORS) console.log(name, 'output', error);
     expect(error).toBeLessThan(1e-4);
+  });
+
+  it('gives the same output cut at any skip connection, its deep part kept or reused', async () => {
+    const { config, params, io, labels, timesteps, sample } = await load(name);
+    const network = unet2dNetwork(config);
+    const size = [sample.shape[1], sample.shape[2]] as const;
+    const inputs = { sample, timesteps, labels: labels as Tensor1D | undefined };
+    if (config.down_block_types.some((type) => type.includes('Skip'))) {
+      expect(() => network.deepShape(0, size)).toThrow(/Skip blocks cannot reuse/);
+      return;
+    }
+    const skips = config.down_block_types.length * (config.layers_per_block + 1);
+    for (let branch = 0; branch < skips; branch++) {
+      const kept = network.predictCut(params, inputs, { branch });
+      expect(kept.deep.shape).toEqual([sample.shape[0], ...network.deepShape(branch, size)]);
+      const reused = network.predictCut(params, inputs, { branch, deep: kept.deep });
+      const others = network.predictCut(params, inputs, { branch, deep: tf.mul(kept.deep, 0.5) });
+      expect(maxDifference(kept.output, io.activation('output'))).toBeLessThan(1e-4);
+      expect(maxDifference(reused.output, io.activation('output'))).toBeLessThan(1e-4);
+      expect(maxDifference(others.output, io.activation('output'))).toBeGreaterThan(1e-4);
+    }
+    expect(() => network.deepShape(skips, size)).toThrow(`from 0 to ${skips - 1}`);
   });
 
   it('gives the same gradients', async () => {

@@ -43,7 +43,7 @@ export interface StyleDataset {
 
 /** The file by which a folder is known to be ours. */
 export const LICENCES_FILE = 'licences.json';
-const MADE_BY = 'sumi dataset';
+export const MADE_BY = 'sumi dataset';
 
 /** How many pictures are drawn at a time. */
 const CONCURRENCY = 2;
@@ -114,7 +114,7 @@ export async function makeStyleDataset(name: string, options: StyleDatasetOption
   }
 }
 
-function checkRange(name: string, value: number, least: number, most: number): void {
+export function checkRange(name: string, value: number, least: number, most: number): void {
   if (!Number.isInteger(value) || value < least || value > most)
     throw new InputError(
       `${name} of ${value} is not possible — sumi dataset — give a whole number from ${least} to ${most}`,
@@ -167,7 +167,7 @@ export async function rasterize(svg: string, size: number): Promise<Uint8Array> 
 }
 
 /** A new or empty folder, or with `force` one that this function made. */
-async function checkTarget(dir: string, force: boolean): Promise<void> {
+export async function checkTarget(dir: string, force: boolean): Promise<void> {
   const found = await stat(dir).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw fileError(error, dir, 'cannot open');
@@ -199,7 +199,7 @@ async function isOurs(dir: string): Promise<boolean> {
 }
 
 /** The old folder, if any, is moved aside first and removed last, so that one of the two is always whole. */
-async function putInPlace(temporary: string, dir: string): Promise<void> {
+export async function putInPlace(temporary: string, dir: string): Promise<void> {
   const aside = `${temporary}.old`;
   const exists = await access(dir).then(
     () => true,

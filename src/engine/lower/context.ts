@@ -29,6 +29,8 @@ export class Lowering {
   readonly initializers: Initializer[] = [];
   private readonly physical = new Map<number, Physical[]>();
   private readonly made = new Map<string, string>();
+  /** What reshaped tensors were before, where that is known. */
+  private readonly flat = new Map<string, { readonly name: string; readonly shape: readonly number[] }>();
   private counter = 0;
 
   /**
@@ -74,25 +76,21 @@ export class Lowering {
   }
 
   /**
-   * Makes a tensor the model's output `final`. A node's result is renamed, which costs nothing; what is an input, a
-   * constant or already an output is copied.
+   * Makes tensors the model's outputs, the last thing in a lowering. A node's result is renamed, which costs nothing;
+   * what is an input, a constant or an output already is copied.
+   * @param finals the outputs' names with those of their tensors
    */
-  output(name: string, final: string): void {
-    const at = this.nodes.findIndex((n) => n.outputs.includes(name));
-    if (at < 0 || name.endsWith(':out')) {
-      this.nodes.push({ op: 'Identity', domain: '', inputs: [name], outputs: [final], attrs: {} });
-      return;
+  output(finals: Readonly<Record<string, string>>): void {
+    const made = new Set(this.nodes.flatMap((node) => node.outputs));
+    const renamed = new Map<string, string>();
+    for (const [final, name] of Object.entries(finals)) {
+      if (made.has(name) && !renamed.has(name)) renamed.set(name, final);
+      else this.nodes.push({ op: 'Identity', domain: '', inputs: [name], outputs: [final], attrs: {} });
     }
-    const renamed = (names: readonly string[]) => names.map((n) => (n === name ? final : n));
+    const rename = (names: readonly string[]) => names.map((name) => renamed.get(name) ?? name);
     this.nodes.forEach((node, i) => {
-      const touched = node.inputs.includes(name) || node.outputs.includes(name);
-      if (touched) this.nodes[i] = { ...node, inputs: renamed(node.inputs), outputs: renamed(node.outputs) };
+      this.nodes[i] = { ...node, inputs: rename(node.inputs), outputs: rename(node.outputs) };
     });
-    for (const held of this.physical.values()) {
-      held.forEach((p, i) => {
-        if (p.name === name) held[i] = { ...p, name: final };
-      });
-    }
   }
 
   /** A tensor that is written once for all who ask for `key`. */
@@ -209,8 +207,17 @@ export class Lowering {
     return this.emit('Reshape', [p.name, this.ints(shape)]);
   }
 
-  reshape(name: string, shape: readonly number[]): string {
-    return this.emit('Reshape', [name, this.ints(shape)]);
+  /** @param from the shape that it had, for `unshaped` */
+  reshape(name: string, shape: readonly number[], from?: readonly number[]): string {
+    const made = this.emit('Reshape', [name, this.ints(shape)]);
+    if (from) this.flat.set(made, { name, shape: from });
+    return made;
+  }
+
+  /** A value's elements in their own axes' order, as they are before a last reshape, which would copy an output. */
+  unshaped(id: number): { readonly name: string; readonly shape: readonly number[] } {
+    const { name, shape } = this.plain(id);
+    return this.flat.get(name) ?? { name, shape };
   }
 }
 

@@ -3,7 +3,6 @@ import type { Node } from '../graph.js';
 import { convInfo, poolInfo } from '../shapes.js';
 import { type Lowering, NCHW, OIHW } from './context.js';
 import { product } from './matmul.js';
-import { flip } from './movement.js';
 import { perChannel } from './reduce.js';
 import type { Lower } from './table.js';
 import { Winograd, winogradCost } from './winograd.js';
@@ -28,13 +27,14 @@ function isDense(g: Geometry): boolean {
 }
 
 /**
- * Shares of the direct way's cost below which Winograd's way was measured to be faster: for a filter that is known
- * (ONNX Runtime lays the direct way's data out in blocks), for one that is not, and for the gradient of a filter.
+ * Shares of the direct way's multiplications below which Winograd's way was measured to be faster: for a filter that is
+ * known (ONNX Runtime lays the direct way's data out in blocks), for one that is not, for the gradient of a filter, and
+ * for that with strides, which the direct way pays with slices that skip.
  */
-const WINOGRAD_PAYS = { known: 0.6, given: 0.8, gradient: 1.1 };
+const WINOGRAD_PAYS = { known: 0.6, given: 0.95, gradient: 1.2, strided: 2.7 };
 
 function byWinograd(l: Lowering, g: Geometry, filter: keyof typeof WINOGRAD_PAYS): Winograd | null {
-  const fits = isDense(g) && g.filterHeight === 3 && g.filterWidth === 3;
+  const fits = g.filterHeight === 3 && g.filterWidth === 3 && (isDense(g) || filter === 'strided');
   return !l.direct && fits && winogradCost(g) < WINOGRAD_PAYS[filter] ? new Winograd(l, g) : null;
 }
 
@@ -60,9 +60,12 @@ const conv2d: Lower = (l, node) => {
   l.bind(node.outputs[0], l.emit('Conv', inputs, attrs), NCHW);
 };
 
+/** Pixels of a picture up to which adding up a transposed convolution's overlaps costs less than turning its filter. */
+const SMALL = 256;
+
 /**
- * Gradient of a convolution's input. With stride 1 it is a convolution with the flipped filter, input and output
- * channels swapped; otherwise ONNX's transposed convolution.
+ * Gradient of a convolution's input. With stride 1 it is a convolution with the filter turned by half, input and output
+ * channels swapped; otherwise, and for small pictures, ONNX's transposed convolution.
  */
 const conv2dInput: Lower = (l, node) => {
   const [dy, w] = node.inputs;
@@ -74,12 +77,12 @@ const conv2dInput: Lower = (l, node) => {
   const { padInfo: p } = g;
   const fits = p.top < kernel[0] && p.left < kernel[1] && p.bottom < kernel[0] && p.right < kernel[1];
   const winograd = byWinograd(l, g, 'given');
+  const small = !l.direct && g.outHeight * g.outWidth <= SMALL && kernel[0] * kernel[1] > 1;
   let made: string;
   if (winograd) {
     made = winograd.inputGradient(source, filter);
-  } else if (isDense(g) && fits) {
-    const flipped = kernel[0] === 1 && kernel[1] === 1 ? filter.name : flip(l, filter.name, [2, 3]);
-    const swapped = l.emit('Transpose', [flipped], { perm: [1, 0, 2, 3] });
+  } else if (isDense(g) && fits && !small) {
+    const swapped = l.emit('Transpose', [halfTurned(l, filter.name, g)], { perm: [1, 0, 2, 3] });
     made = l.emit('Conv', [source, swapped], {
       kernel_shape: kernel,
       pads: [
@@ -105,6 +108,19 @@ const conv2dInput: Lower = (l, node) => {
   l.bind(node.outputs[0], made, NCHW);
 };
 
+/** A filter [O, I, kh, kw] backwards in both directions, by a product: slices with negative steps are five times slower. */
+function halfTurned(l: Lowering, filter: string, g: Geometry): string {
+  const { inChannels: ci, outChannels: co, filterHeight: kh, filterWidth: kw } = g;
+  const taps = kh * kw;
+  if (taps === 1) return filter;
+  return l.reshape(l.emit('MatMul', [l.reshape(filter, [co * ci, taps]), unit(l, taps, true)]), [
+    co,
+    ci,
+    kh,
+    kw,
+  ]);
+}
+
 /**
  * Gradient of the filter, one product per filter tap: dW[tap] = dy·(x shifted by tap)ᵀ over all pixels of all
  * samples. Both are held channels-outermost, [C, N, pixels], so that a product sums over the whole batch at once.
@@ -113,7 +129,8 @@ const conv2dFilter: Lower = (l, node) => {
   const [x, dy] = node.inputs;
   const [out] = node.outputs;
   const g = convInfo(l.value(x).shape, l.value(out).shape, node.attrs);
-  const winograd = byWinograd(l, g, 'gradient');
+  const strided = g.strideHeight * g.strideWidth > 1 && g.dilationHeight * g.dilationWidth === 1;
+  const winograd = byWinograd(l, g, strided ? 'strided' : 'gradient');
   if (winograd) {
     l.bind(out, winograd.filterGradient(l.as(x, NCHW).name, l.as(dy, NCHW).name), OIHW);
     return;
@@ -124,10 +141,27 @@ const conv2dFilter: Lower = (l, node) => {
   const grad = channelsOutermost(l, dy);
   const sameSize = isDense(g) && g.outHeight === g.inHeight && g.outWidth === g.inWidth;
   const taps = sameSize ? shiftedTaps(l, source, grad, g) : slicedTaps(l, source, grad, g);
-  // [O, taps·I] = [O, kh, kw, I]
-  const all = taps.length === 1 ? taps[0] : l.emit('Concat', taps, { axis: 1 });
-  l.bind(out, l.reshape(all, [co, kh, kw, ci]), [3, 0, 1, 2]);
+  const lastly = taps.length === 1 ? [co, ci] : [co * ci, kh * kw];
+  l.bind(out, l.reshape(tapsLast(l, taps, co * ci), [co, ci, kh, kw], lastly), OIHW);
 };
+
+/** Turns [O, I] of each tap into [O·I, taps], by a product with the identity: a transpose takes four times as long. */
+function tapsLast(l: Lowering, taps: readonly string[], count: number): string {
+  if (taps.length === 1) return taps[0];
+  const rows = l.reshape(l.emit('Concat', taps, { axis: 0 }), [taps.length, count]);
+  return product(l, rows, unit(l, taps.length), true, false);
+}
+
+/** The identity matrix, or its mirror image, which reverses. */
+function unit(l: Lowering, size: number, mirrored = false): string {
+  return l.memo(`unit ${size} ${mirrored}`, () => {
+    const data = Float32Array.from({ length: size ** 2 }, (_, i) => {
+      const [row, column] = [Math.floor(i / size), i % size];
+      return column === (mirrored ? size - 1 - row : row) ? 1 : 0;
+    });
+    return l.initializer('float32', [size, size], data);
+  });
+}
 
 /**
  * Where x and dy are of one size, a tap (i, j) moves x sideways by j and dy up by i, with zeros behind: kh + kw moved

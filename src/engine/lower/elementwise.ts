@@ -107,7 +107,10 @@ const builds: Record<string, Build> = {
   LeakyRelu: (l, [x], node) => l.emit('LeakyRelu', [x], { alpha: { float: node.attrs.alpha as number } }),
   Step: (l, [x], node) => {
     const positive = l.emit('Greater', [x, l.scalar(0)]);
-    return l.emit('Where', [positive, l.scalar(1), l.scalar((node.attrs.alpha as number | undefined) ?? 0)]);
+    const { alpha = 0 } = node.attrs as { alpha?: number };
+    // Half the time of a choice between two numbers.
+    if (alpha === 0) return l.emit('Cast', [positive], { to: ElementType.float32 });
+    return l.emit('Where', [positive, l.scalar(1), l.scalar(alpha)]);
   },
   // x·sigmoid(x): ONNX Runtime has it as QuickGelu with alpha 1, in one pass over the data.
   SumiSilu: (l, [x]) =>

@@ -6,6 +6,7 @@ import { convolutionLowerings } from './convolution.js';
 import { elementwiseLowerings } from './elementwise.js';
 import { matmulLowerings } from './matmul.js';
 import { movementLowerings } from './movement.js';
+import { quantizedLowerings } from './quantized.js';
 import { reduceLowerings } from './reduce.js';
 import type { Lower } from './table.js';
 
@@ -15,6 +16,7 @@ const table: Readonly<Record<string, Lower>> = {
   ...reduceLowerings,
   ...matmulLowerings,
   ...convolutionLowerings,
+  ...quantizedLowerings,
 };
 
 export interface LowerOptions {
@@ -30,6 +32,8 @@ export interface LowerOptions {
   readonly carefulNorms?: boolean;
   /** No convolution by Winograd's way, which is measured on CPUs; so it is with `standard`. Default false. */
   readonly direct?: boolean;
+  /** Outputs may have other shapes than the graph's, of the same elements: one copy less. Default false. */
+  readonly unshaped?: boolean;
 }
 
 /**
@@ -39,7 +43,7 @@ export interface LowerOptions {
  */
 export function lower(
   graph: Graph,
-  { metadata, standard, carefulNorms, direct }: LowerOptions = {},
+  { metadata, standard, carefulNorms, direct, unshaped }: LowerOptions = {},
 ): OnnxModel {
   const l = new Lowering(graph, standard, carefulNorms, direct);
   const inputs: ValueInfo[] = Object.entries(graph.inputs).map(([name, id]) => {
@@ -52,11 +56,13 @@ export function lower(
     if (!write) throw new Error(`operation ${node.op} has no lowering — ${callSite(node.at)}`);
     write(l, node);
   }
+  const finals: Record<string, string> = {};
   const outputs: ValueInfo[] = Object.entries(graph.outputs).map(([name, id]) => {
-    const { shape, dtype } = l.value(id);
     const final = `${name}:out`;
-    l.output(l.plain(id).name, final);
-    return { name: final, shape, type: dtype };
+    const held = unshaped ? l.unshaped(id) : l.plain(id);
+    finals[final] = held.name;
+    return { name: final, shape: held.shape, type: l.value(id).dtype };
   });
+  l.output(finals);
   return { nodes: l.nodes, initializers: l.initializers, inputs, outputs, metadata };
 }

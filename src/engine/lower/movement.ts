@@ -178,29 +178,11 @@ const reverse: Lower = (l, node) => {
   const [x] = node.inputs;
   const { shape } = l.value(x);
   const { name, layout } = l.native(x);
-  const axes = normalizeAxes(node.attrs.dims, shape.length);
-  l.bind(
-    node.outputs[0],
-    flip(
-      l,
-      name,
-      axes.map((axis) => layout.indexOf(axis)),
-    ),
-    layout,
-  );
+  const dims = normalizeAxes(node.attrs.dims, shape.length).map((axis) => layout.indexOf(axis));
+  const last = l.ints(dims.map(() => -1));
+  const beyond = l.ints(dims.map(() => -(2 ** 31)));
+  l.bind(node.outputs[0], l.emit('Slice', [name, last, beyond, l.ints(dims), last]), layout);
 };
-
-/** Reverses physical dimensions. */
-export function flip(l: Lowering, name: string, dims: readonly number[]): string {
-  const last = dims.map(() => -1);
-  return l.emit('Slice', [
-    name,
-    l.ints(last),
-    l.ints(dims.map(() => -(2 ** 31))),
-    l.ints(dims),
-    l.ints(last),
-  ]);
-}
 
 const gather: Lower = (l, node) => {
   const [x, indices] = node.inputs;

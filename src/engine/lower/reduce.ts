@@ -1,8 +1,17 @@
 /** Reductions, softmax, group and layer normalization. */
 import { sizeOf } from '../graph.js';
 import { normalizeAxes, reducedAxes } from '../shapes.js';
+import { SUM_SQUARE } from '../simplify.js';
 import { identity, type Lowering, NCHW } from './context.js';
 import type { Lower } from './table.js';
+
+/** Of a gradient, which is an output too: as it is put out. */
+const sumSquare: Lower = (l, node) => {
+  const [x] = node.inputs;
+  const { shape } = l.value(node.outputs[0]);
+  const made = l.emit('ReduceSumSquare', [l.plain(x).name], { keepdims: shape.length > 0 ? 1 : 0 });
+  l.bind(node.outputs[0], made, identity(shape.length));
+};
 
 const reduce =
   (op: string): Lower =>
@@ -91,6 +100,7 @@ export function perChannel(l: Lowering, id: number, rank: number): string {
 
 export const reduceLowerings: Record<string, Lower> = {
   Sum: reduce('ReduceSum'),
+  [SUM_SQUARE]: sumSquare,
   Mean: reduce('ReduceMean'),
   Max: reduce('ReduceMax'),
   Min: reduce('ReduceMin'),

@@ -49,14 +49,15 @@ function transforms(): { at: number[][]; g: number[][]; bt: number[][] } {
 
 const { at, g: gMatrix, bt } = transforms();
 
-/** One axis of a convolution: sizes of input and output, and rows of zeros before the input. */
+/** One axis of a convolution: sizes of input and output, rows of zeros before the input, and from output to output. */
 interface Axis {
   readonly input: number;
   readonly output: number;
   readonly before: number;
+  readonly stride: number;
 }
 
-const tilesOf = ({ output }: Axis): number => Math.ceil(output / TILE);
+const tilesOf = ({ output, stride }: Axis): number => Math.ceil(((output - 1) * stride + 1) / TILE);
 
 /** B [6T, input]: row p·T + t is the input transform's row p at tile t. */
 function inputMatrix(axis: Axis): Float32Array {
@@ -71,14 +72,17 @@ function inputMatrix(axis: Axis): Float32Array {
   return m;
 }
 
-/** A [6T, output]: row p·T + t is the output transform's column p at tile t. */
+/** A [6T, output]: row p·T + t is the output transform's column p at tile t, of which a stride leaves outputs out. */
 function outputMatrix(axis: Axis): Float32Array {
   const tiles = tilesOf(axis);
   const m = new Float32Array(POINTS * tiles * axis.output);
   for (let p = 0; p < POINTS; p++)
     for (let t = 0; t < tiles; t++)
-      for (let i = 0; i < TILE && TILE * t + i < axis.output; i++)
-        m[(p * tiles + t) * axis.output + TILE * t + i] = at[i][p];
+      for (let i = 0; i < TILE; i++) {
+        const column = (TILE * t + i) / axis.stride;
+        if (Number.isInteger(column) && column < axis.output)
+          m[(p * tiles + t) * axis.output + column] = at[i][p];
+      }
   return m;
 }
 
@@ -105,8 +109,18 @@ function transformFilters(w: Float32Array, count: number): Float32Array {
   return out;
 }
 
-const rowsOf = (g: Geometry): Axis => ({ input: g.inHeight, output: g.outHeight, before: g.padInfo.top });
-const columnsOf = (g: Geometry): Axis => ({ input: g.inWidth, output: g.outWidth, before: g.padInfo.left });
+const rowsOf = (g: Geometry): Axis => ({
+  input: g.inHeight,
+  output: g.outHeight,
+  before: g.padInfo.top,
+  stride: g.strideHeight,
+});
+const columnsOf = (g: Geometry): Axis => ({
+  input: g.inWidth,
+  output: g.outWidth,
+  before: g.padInfo.left,
+  stride: g.strideWidth,
+});
 
 /** Multiplications that the cores do while one number of a transformed filter comes from memory (measured). */
 const READ = 40;
@@ -142,7 +156,7 @@ export class Winograd {
 
   private matrix(kind: 'input' | 'output', axis: Axis): string {
     const make = kind === 'input' ? inputMatrix : outputMatrix;
-    return this.l.memo(`winograd ${kind} ${axis.input} ${axis.output} ${axis.before}`, () =>
+    return this.l.memo(`winograd ${kind} ${Object.values(axis)}`, () =>
       this.l.initializer('float32', [POINTS * tilesOf(axis), axis[kind]], make(axis)),
     );
   }
@@ -177,8 +191,9 @@ export class Winograd {
 
   /** A gradient's tiles serve both the input's and the filter's gradient. */
   private gradientTiles(dy: string): string {
-    return this.l.memo(`winograd tiles ${dy} ${this.rows.before} ${this.columns.before}`, () =>
-      this.cut(dy, 'output', this.g.outChannels),
+    return this.l.memo(
+      `winograd tiles ${dy} ${Object.values(this.rows)} ${Object.values(this.columns)}`,
+      () => this.cut(dy, 'output', this.g.outChannels),
     );
   }
 
@@ -227,6 +242,6 @@ export class Winograd {
     const tiles = this.cut(x, 'input', ci);
     const made = product(this.l, this.gradientTiles(dy), tiles, true, false, 1, [3, 3]);
     const flat = this.l.reshape(made, [POINTS ** 2, co * ci]);
-    return this.l.reshape(product(this.l, flat, this.filters(), true, false), [co, ci, 3, 3]);
+    return this.l.reshape(product(this.l, flat, this.filters(), true, false), [co, ci, 3, 3], [co * ci, 9]);
   }
 }

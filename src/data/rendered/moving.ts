@@ -1,0 +1,50 @@
+/** Clips of discs and boxes that move over a still ground and bounce at its edges. */
+import { blob, box, circle, type Point } from './canvas.js';
+import type { RenderedKind } from './scene.js';
+
+/** Where something is that moves evenly between two walls. */
+function bounce(from: number, speed: number, time: number, low: number, high: number): number {
+  const way = high - low;
+  const at = (((from - low + speed * time) % (2 * way)) + 2 * way) % (2 * way);
+  return low + (at < way ? at : 2 * way - at);
+}
+
+export const moving: RenderedKind = {
+  summary: 'clips of moving discs and boxes, eight frames each',
+  family: 'video',
+  classes: [
+    { name: 'background', mask: '#000000' },
+    { name: 'disc', mask: '#ff0000', colour: '#ff3b30' },
+    { name: 'box', mask: '#0000ff', colour: '#2f7bff' },
+  ],
+  defaultCount: 240,
+  frames: 8,
+  draw(canvas, dice, frame) {
+    const hue = dice.between(0, 360);
+    const top = `hsl(${hue},25%,${dice.between(35, 65)}%)`;
+    canvas.decorate('M0 0H100V100H0Z', `fill="${canvas.gradient(top, `hsl(${hue + 30},25%,55%)`)}"`);
+    for (let i = dice.whole(2, 6); i > 0; i--) {
+      const spot: Point = [dice.between(0, 100), dice.between(0, 100)];
+      canvas.decorate(
+        blob(dice, spot, dice.between(5, 16), 0.35),
+        `fill="hsl(${hue + dice.between(-40, 40)},20%,${dice.between(30, 70)}%)" opacity="0.5"`,
+      );
+    }
+    const movers = dice.whole(2, 4);
+    for (let i = 0; i < movers; i++) {
+      const r = dice.between(6, 11);
+      const [x, y] = [dice.between(r, 100 - r), dice.between(r, 100 - r)];
+      const [vx, vy] = [dice.between(-6, 6), dice.between(-6, 6)];
+      const where: Point = [bounce(x, vx, frame, r, 100 - r), bounce(y, vy, frame, r, 100 - r)];
+      const paint = dice.colour([0, 360], [60, 95], [40, 62]);
+      const turn = dice.between(0, 90) + frame * dice.between(-12, 12);
+      const disc = dice.chance(0.5);
+      canvas.fill(disc ? 1 : 2, disc ? circle(where, r) : box(where, r * 1.7, r * 1.7, turn), paint, {
+        colour: '#111',
+        width: 0.8,
+      });
+    }
+    const finish = { grain: 5, texture: [12, 4], clouds: 14, stretch: 1, light: 8, blur: 0.3 };
+    return { objects: movers, finish };
+  },
+};
