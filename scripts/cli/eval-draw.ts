@@ -1,15 +1,17 @@
 /** The pictures of `sumi eval MODEL`. */
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { Engine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
 import { type Recipe, writePng } from '../../src/image/index.js';
 import { generatedSet, type PictureSet } from '../../src/metrics/picture-set.js';
-import { DiffusionPipeline, type GeneratedPicture } from '../../src/pipelines/index.js';
+import type { DiffusionPipeline, GeneratedPicture } from '../../src/pipelines/index.js';
 import { Random } from '../../src/random.js';
 import { stepStarts } from '../../src/schedulers/index.js';
 import type { EvalArgs } from '../eval.js';
-import { readReal, shown } from './eval.js';
+import { readReal, shown } from './eval-read.js';
+import { openPipeline } from './opening.js';
 import { prepareFiles } from './outputs.js';
+import { speedFacts, speedOf } from './speed.js';
 import { version } from './version.js';
 
 export interface Drawn {
@@ -21,12 +23,13 @@ export interface Drawn {
 
 /** Draws, and keeps the pictures in `pictures/`. Labels come as often as among the real pictures. */
 export async function drawForEval(argv: EvalArgs, signal: AbortSignal): Promise<Drawn> {
-  const { model = '', data = '', count = 500, seed, threads, steps, scheduler, eta, guidance } = argv;
-  const engine = argv.engine as Engine;
-  const pipeline = await DiffusionPipeline.fromPretrained(model, { engine, threads });
+  const { model = '', data = '', count = 500, engine, seed, steps, scheduler, eta, guidance } = argv;
+  const folder = path.join(argv.out, 'pictures');
+  await requireEmpty(folder);
+  const { pipeline } = await openPipeline({ ...argv, model });
   try {
     const size = squareSide(pipeline, argv);
-    const sampling = { steps, scheduler, eta, guidanceScale: guidance, size };
+    const sampling = { steps, scheduler, eta, guidanceScale: guidance, size, ...speedOf(argv) };
     // What the model cannot do is told before the pictures are read.
     pipeline.requireWhole();
     const [{ condition }] = pipeline.plan({ ...sampling, seed, label: argv.label });
@@ -40,8 +43,9 @@ export async function drawForEval(argv: EvalArgs, signal: AbortSignal): Promise<
       steps: stepStarts(made).length,
       guidance: condition.guidanceScale,
       eta: eta ?? made.defaultEta ?? 0,
+      ...speedFacts(argv),
     };
-    const file = (of: number) => path.join(argv.out, 'pictures', `${of}.png`);
+    const file = (of: number) => path.join(folder, `${of}.png`);
     await prepareFiles([file(seed)]);
     const pictures: GeneratedPicture[] = [];
     await shown('draw', argv.quiet, (onProgress) =>
@@ -52,8 +56,8 @@ export async function drawForEval(argv: EvalArgs, signal: AbortSignal): Promise<
         label,
         signal,
         onPicture: async (picture) => {
-          const recipe = { ...facts, seed: picture.seed, label: picture.label, sumi: version() };
-          await writePng(file(picture.seed), picture, recipe);
+          const { seed, label, width, height } = picture;
+          await writePng(file(seed), picture, { ...facts, seed, label, width, height, sumi: version() });
           pictures.push(picture);
           onProgress(pictures.length, count);
         },
@@ -63,6 +67,15 @@ export async function drawForEval(argv: EvalArgs, signal: AbortSignal): Promise<
   } finally {
     await pipeline.dispose();
   }
+}
+
+/** @throws InputError for a folder of pictures that are there already: they would be measured with these the next time */
+async function requireEmpty(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  if (names.length > 0)
+    throw new InputError(
+      `pictures were drawn there before — ${folder} — measure them by --images ${folder}, or name another --out`,
+    );
 }
 
 /** @throws InputError for a model whose pictures cannot be drawn by label, or are no squares */

@@ -2,7 +2,8 @@
 import path from 'node:path';
 import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
-import { type Evaluation, evaluate } from '../../src/metrics/evaluate.js';
+import { evaluate, LEAST_PICTURES } from '../../src/metrics/evaluate.js';
+import type { Evaluation } from '../../src/metrics/evaluation.js';
 import { type PictureSet, readPictureSet } from '../../src/metrics/picture-set.js';
 import {
   extractorText,
@@ -10,29 +11,44 @@ import {
   labelFigures,
   memorisationText,
   sourceText,
-  type Table,
   writeReport,
 } from '../../src/metrics/report.js';
 import { checkSeed } from '../../src/pipelines/index.js';
 import type { EvalArgs } from '../eval.js';
 import { requireWhole } from './checks.js';
+import { columns } from './columns.js';
 import { drawForEval } from './eval-draw.js';
 import { runPairs } from './eval-pairs.js';
+import { readReal, shown } from './eval-read.js';
 import { interruptible } from './interrupt.js';
 import { prepareFiles } from './outputs.js';
-import { type Progress, startProgress } from './progress.js';
 import { note, print, printJson, warn } from './report.js';
 
 /** What only makes sense where a model draws. */
-const DRAWING = ['model', 'count', 'steps', 'scheduler', 'eta', 'guidance'] as const;
+const DRAWING = [
+  'model',
+  'count',
+  'steps',
+  'scheduler',
+  'eta',
+  'guidance',
+  'batch',
+  'fast',
+  'precision',
+] as const;
 
 /** What only makes sense where two sets of pictures are compared. */
 const COMPARING = ['images', 'data', 'held-back', 'label', 'size', 'fit', 'background', 'cache'] as const;
 
 function check(argv: EvalArgs): void {
   requireEngine(argv.engine as Engine);
-  requireWhole(argv, ['count', 'reference', 'size', 'steps', 'threads']);
+  requireWhole(argv, ['count', 'reference', 'size', 'steps', 'threads', 'batch', 'fast']);
   checkSeed(argv.seed);
+  for (const name of ['count', 'reference'] as const) {
+    const given = argv[name];
+    if (given !== undefined && given < LEAST_PICTURES)
+      throw new InputError(`${given} pictures are too few — --${name} — give ${LEAST_PICTURES} at least`);
+  }
   const refuse = (why: string, names: readonly (keyof EvalArgs)[]) => {
     const given = names.find((name) => argv[name] !== undefined);
     if (given)
@@ -49,35 +65,6 @@ function check(argv: EvalArgs): void {
 export async function runEval(argv: EvalArgs): Promise<void> {
   check(argv);
   await interruptible((signal) => (argv.pairs ? runPairs(argv, signal) : compare(argv, signal)));
-}
-
-/** Runs work under a progress display, whose total is known at its first update. */
-export async function shown<T>(
-  label: string,
-  quiet: boolean,
-  work: (onProgress: (done: number, total: number) => void) => Promise<T>,
-): Promise<T> {
-  let progress: Progress | undefined;
-  try {
-    return await work((done, total) => {
-      progress ??= startProgress({ label, total, quiet });
-      progress.update(done);
-    });
-  } finally {
-    progress?.stop();
-  }
-}
-
-/** Reads real pictures, at the side that the generated have. */
-export function readReal(
-  dir: string,
-  argv: EvalArgs,
-  size: number,
-  signal: AbortSignal,
-): Promise<PictureSet> {
-  const { fit, background, label, seed, reference, quiet } = argv;
-  const options = { fit, background, label, seed, most: reference, size, signal };
-  return shown(`read ${dir}`, quiet, (onProgress) => readPictureSet(dir, { ...options, onProgress }));
 }
 
 async function compare(argv: EvalArgs, signal: AbortSignal): Promise<void> {
@@ -106,25 +93,12 @@ async function compare(argv: EvalArgs, signal: AbortSignal): Promise<void> {
   for (const file of Object.values(files)) print(file);
 }
 
-/** A table in columns. */
-function inColumns(table: Table): string {
-  const widths = table[0].map((_, k) => Math.max(...table.map((cells) => cells[k].length)));
-  return table
-    .map((cells) =>
-      cells
-        .map((cell, k) => cell.padEnd(widths[k]))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
-}
-
 function terminalText(evaluation: Evaluation): string {
   const labels = labelFigures(evaluation);
   return [
     `${sourceText(evaluation.generated)} against ${sourceText(evaluation.real)}`,
-    inColumns(figures(evaluation)),
-    ...(labels ? [inColumns(labels)] : []),
+    columns(figures(evaluation), '').join('\n'),
+    ...(labels ? [columns(labels, '').join('\n')] : []),
     memorisationText(evaluation),
     `features: ${extractorText(evaluation)}`,
   ].join('\n\n');

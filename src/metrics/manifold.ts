@@ -14,14 +14,17 @@ export interface Overlap {
   readonly coverage: number;
 }
 
-/** Distance of each row from its k-th nearest other row. */
-function radiiOf(set: Matrix, k: number): Float64Array {
+/** Distance of each row from its k-th nearest other row, for several k. */
+function radiiOf(set: Matrix, ks: readonly number[]): Float64Array[] {
   const row = new Float64Array(set.rows);
-  const radii = new Float64Array(set.rows);
+  const radii = ks.map(() => new Float64Array(set.rows));
   for (let i = 0; i < set.rows; i++) {
     distances(set, i, set, row);
     row[i] = -1; // itself comes first
-    radii[i] = row.sort()[k];
+    row.sort();
+    radii.forEach((of, n) => {
+      of[i] = row[ks[n]];
+    });
   }
   return radii;
 }
@@ -30,13 +33,14 @@ function radiiOf(set: Matrix, k: number): Float64Array {
  * Improved precision and recall (Kynkäänniemi et al., NeurIPS 2019) and density and coverage (Naeem et al., ICML
  * 2020): a set's manifold is the union of balls around its pictures, each as wide as to its k-th nearest neighbour.
  * Both sets should be about equally large: balls shrink as pictures grow in number.
- * @param real features [m, d], m > k
- * @param generated features [n, d], n > k
- * @param k neighbours; the papers' are 3 for precision and recall, 5 for density and coverage
+ * @param real features [m, d]
+ * @param generated features [n, d]
+ * @param k neighbours for precision and recall, fewer than m and n; 3 as in the paper
+ * @param kDensity neighbours for density and coverage, fewer than m; 5 as in the paper
  */
-export function overlap(real: Matrix, generated: Matrix, k: number): Overlap {
-  const realRadii = radiiOf(real, k);
-  const generatedRadii = radiiOf(generated, k);
+export function overlap(real: Matrix, generated: Matrix, k = 3, kDensity = 5): Overlap {
+  const [realRadii, densityRadii] = radiiOf(real, [k, kDensity]);
+  const [generatedRadii] = radiiOf(generated, [k]);
   const row = new Float64Array(generated.rows);
   const precise = new Uint8Array(generated.rows);
   let [recalled, covered, memberships] = [0, 0, 0];
@@ -44,10 +48,8 @@ export function overlap(real: Matrix, generated: Matrix, k: number): Overlap {
     distances(real, i, generated, row);
     let [within, recalls] = [0, false];
     for (let j = 0; j < generated.rows; j++) {
-      if (row[j] <= realRadii[i]) {
-        within++;
-        precise[j] = 1;
-      }
+      if (row[j] <= realRadii[i]) precise[j] = 1;
+      if (row[j] <= densityRadii[i]) within++;
       if (row[j] <= generatedRadii[j]) recalls = true;
     }
     memberships += within;
@@ -57,7 +59,7 @@ export function overlap(real: Matrix, generated: Matrix, k: number): Overlap {
   return {
     precision: precise.reduce((sum, x) => sum + x, 0) / generated.rows,
     recall: recalled / real.rows,
-    density: memberships / (k * generated.rows),
+    density: memberships / (kDensity * generated.rows),
     coverage: covered / real.rows,
   };
 }

@@ -34,11 +34,15 @@ export function quantile(sorted: Float64Array, share: number): number {
   return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
 }
 
-/** The share of real pictures that are allowed to be as near to a training picture as a suspicious one. */
-export const SUSPICIOUS_SHARE = 0.01;
+/** Of the real pictures in a comparison, the share that is allowed to be as near as a suspicious one; one at least. */
+const SUSPICIOUS_SHARE = 0.01;
 
 export interface Suspicion {
-  /** Distance below which a pair is suspicious: one real picture in a hundred is as near to another. */
+  /** Real pictures in the comparison. */
+  readonly compared: number;
+  /** How many of them are as near to another as a suspicious picture may be: one in a hundred, one at least. */
+  readonly allowed: number;
+  /** Distance of the last of those; what is nearer is suspicious. */
   readonly threshold: number;
   /** Generated pictures nearer than that. */
   readonly suspicious: number;
@@ -57,25 +61,34 @@ export interface Suspicion {
  * @param real nearest distances, for comparison
  */
 export function suspicion(generated: Float64Array, real: Float64Array): Suspicion {
-  const threshold = quantile(Float64Array.from(real).sort(), SUSPICIOUS_SHARE);
+  const compared = real.length;
+  const allowed = Math.max(1, Math.floor(SUSPICIOUS_SHARE * compared));
+  const threshold = real.slice().sort()[allowed - 1];
   const suspicious = generated.filter((d) => d < threshold).length;
-  const probability = binomialTail(generated.length, SUSPICIOUS_SHARE, suspicious);
+  const probability = precedenceTail(generated.length, compared, allowed, suspicious);
   return {
+    compared,
+    allowed,
     threshold,
     suspicious,
-    expected: generated.length * SUSPICIOUS_SHARE,
+    expected: (generated.length * allowed) / (compared + 1),
     probability,
     memorises: probability < 0.001,
   };
 }
 
-/** P(X ≥ k) for X of n trials that each succeed with probability p. */
-export function binomialTail(n: number, p: number, k: number): number {
+/**
+ * P(X ≥ k), where X of n numbers are below the r-th smallest of m others from the same distribution: the precedence
+ * test's negative hypergeometric law, P(X = x) = C(x + r − 1, x) C(n − x + m − r, n − x) / C(n + m, n). Unlike a binomial
+ * law with the share r/m it knows that a threshold from few pictures is itself uncertain.
+ */
+export function precedenceTail(n: number, m: number, r: number, k: number): number {
   // By logarithms: of many trials, the probability of none succeeding is too small for a number.
-  let [term, below] = [n * Math.log1p(-p), 0];
-  for (let i = 0; i < k; i++) {
-    below += Math.exp(term);
-    term += Math.log(((n - i) / (i + 1)) * (p / (1 - p)));
+  let [term, tail] = [0, 0];
+  for (let i = 0; i < r; i++) term += Math.log((m - i) / (n + m - i));
+  for (let x = 0; x <= n; x++) {
+    if (x >= k) tail += Math.exp(term);
+    if (x < n) term += Math.log((((x + r) / (x + 1)) * (n - x)) / (n - x + m - r));
   }
-  return Math.max(0, 1 - below);
+  return Math.min(1, tail);
 }

@@ -22,6 +22,10 @@ export interface PictureSet {
   readonly at: (i: number) => RgbPicture;
 }
 
+/** The labels of a set, each once, sorted. */
+export const labelsIn = ({ labels }: PictureSet): string[] =>
+  [...new Set(labels)].filter((label) => label !== null).sort();
+
 export interface ReadOptions extends Pick<DatasetOptions, 'background' | 'fit' | 'onProgress' | 'signal'> {
   /** Pictures come to this side as training brings them there; without it they must all be squares of one size. */
   readonly size?: number;
@@ -43,7 +47,7 @@ export async function readPictureSet(dir: string, options: ReadOptions = {}): Pr
   const labels = await labelsOf(dataset);
   const wanted = labels.flatMap((own, i) => (label !== undefined && own !== label ? [] : [i]));
   if (wanted.length === 0) {
-    const known = [...new Set(labels)].filter((own) => own !== null);
+    const known = [...new Set(labels)].filter((own) => own !== null).sort();
     const has = known.length > 0 ? `its labels are ${known.join(', ')}` : 'its pictures have no labels';
     throw new InputError(`no picture is labelled ${label} — ${dir} — ${has}`);
   }

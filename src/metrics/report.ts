@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { writeFileAtomic } from '../files/index.js';
 import { contactSheet, encodePng, escapeXml, type RgbPicture, writePng } from '../image/index.js';
-import type { Evaluation, Source } from './evaluate.js';
+import type { Evaluation, Source } from './evaluation.js';
 import type { Estimate } from './kid.js';
 import type { PictureSet } from './picture-set.js';
 
@@ -61,11 +61,12 @@ export function labelFigures({ labels }: Evaluation): Table | null {
 
 /** What the distances say about memorisation, in one sentence. */
 export function memorisationText({ generated, memorisation }: Evaluation): string {
-  const { suspicious, expected, probability, memorises, comparedWith } = memorisation;
-  const counts = `${suspicious} of ${generated.count} generated pictures are nearer to a training picture than 99 % of the ${comparedWith} are; chance explains ${expected.toFixed(1)}`;
-  return memorises
+  const { suspicious, expected, probability, memorises, comparedWith, compared, allowed, twins } = memorisation;
+  const counts = `${suspicious} of ${generated.count} generated pictures are nearer to a training picture than all but ${allowed} of ${compared} ${comparedWith}; chance explains ${expected.toFixed(1)}`;
+  const judged = memorises
     ? `${counts} (p = ${probability.toExponential(1)}): suspicious, look at the closest pairs`
     : `${counts} (p = ${probability.toPrecision(2)}): no sign of memorisation`;
+  return twins > 0 ? `${judged} (${twins} more that are in the data twice do not count)` : judged;
 }
 
 /** "500 pictures of train (of 12000)" */

@@ -6,7 +6,9 @@ import type { Matrix } from '../../src/metrics/extractor.js';
 import { extrapolatedDistance, Frechet, frechetDistance } from '../../src/metrics/frechet.js';
 import { kernelDistance } from '../../src/metrics/kid.js';
 import { overlap } from '../../src/metrics/manifold.js';
-import { binomialTail, nearest, quantile, suspicion } from '../../src/metrics/memorisation.js';
+import { memorisationOf } from '../../src/metrics/closest.js';
+import { nearest, precedenceTail, quantile, suspicion } from '../../src/metrics/memorisation.js';
+import type { PictureSet } from '../../src/metrics/picture-set.js';
 import { Random } from '../../src/random.js';
 
 interface Case {
@@ -49,7 +51,7 @@ describe.each(cases.map((c, i) => [`fixture ${i}`, c] as const))('%s', (_, c) =>
   it('FID', () => close(frechetDistance(generated, real), c.fid));
 
   it('precision, recall, density, coverage', () => {
-    const got = overlap(real, generated, 3);
+    const got = overlap(real, generated, 3, 3);
     for (const name of ['precision', 'recall', 'density', 'coverage'] as const)
       expect(got[name]).toBeCloseTo(c[name], 12);
   });
@@ -111,7 +113,7 @@ describe('precision and recall', () => {
     const real = gaussian(1, 200, 4);
     const noise = new Random(3).normal(real.data.length);
     const few = { ...real, data: real.data.map((_, i, all) => all[i % 8] + 1e-3 * noise[i]) };
-    const collapsed = overlap(real, few, 3);
+    const collapsed = overlap(real, few);
     expect(collapsed.precision).toBe(1);
     expect(collapsed.recall).toBeLessThan(0.05);
     const wide = overlap(real, { ...real, data: gaussian(4, 200, 4).data.map((x) => 5 * x) }, 3);
@@ -127,7 +129,8 @@ describe('memorisation', () => {
   it('does not suspect new pictures', () => {
     const found = suspicion(nearest(gaussian(3, 300, 6), train).distance, held);
     expect(found.memorises).toBe(false);
-    expect(found.expected).toBe(3);
+    expect(found).toMatchObject({ compared: 400, allowed: 4 });
+    expect(found.expected).toBeCloseTo((300 * 4) / 401, 12);
   });
 
   it('finds copies among new pictures', () => {
@@ -144,10 +147,63 @@ describe('memorisation', () => {
     expect(Math.min(...own.distance)).toBeGreaterThan(0);
   });
 
-  it('knows tails and quantiles', () => {
-    expect(binomialTail(10, 0.5, 0)).toBe(1);
-    expect(binomialTail(10, 0.5, 9)).toBeCloseTo(11 / 1024, 12);
-    expect(binomialTail(200_000, 0.01, 2300)).toBeLessThan(1e-9);
+  it('gives a false alarm about once in a thousand, however few pictures there are to compare with', () => {
+    for (const compared of [30, 150, 1000]) {
+      let alarms = 0;
+      for (let seed = 0; seed < 500; seed++) {
+        const random = new Random(seed, 'alarms', compared);
+        const uniform = (n: number) => Float64Array.from(random.uniform(n));
+        if (suspicion(uniform(500), uniform(compared)).memorises) alarms++;
+      }
+      expect(alarms, `${compared} compared`).toBeLessThan(5);
+    }
+  });
+
+  it('knows the law of how many come before the r-th of others', () => {
+    // All orders of 4 and 5 things, by which places the 4 have.
+    const [n, m] = [4, 5];
+    for (const r of [1, 2, 5]) {
+      const counts = new Array<number>(n + 1).fill(0);
+      let orders = 0;
+      for (let mask = 0; mask < 2 ** (n + m); mask++) {
+        const ours = Array.from({ length: n + m }, (_, i) => ((mask >> i) & 1) === 1);
+        if (ours.filter(Boolean).length !== n) continue;
+        let [before, others] = [0, 0];
+        for (const own of ours) {
+          if (!own && ++others === r) break;
+          if (own) before++;
+        }
+        counts[before]++;
+        orders++;
+      }
+      for (let k = 0; k <= n; k++) {
+        const expected = counts.slice(k).reduce((a, b) => a + b, 0) / orders;
+        expect(precedenceTail(n, m, r, k)).toBeCloseTo(expected, 12);
+      }
+    }
+    expect(precedenceTail(200_000, 1000, 10, 0)).toBe(1);
+    expect(precedenceTail(500, 1000, 10, 400)).toBeGreaterThan(0);
+    expect(precedenceTail(500, 1000, 10, 400)).toBeLessThan(1e-50);
+  });
+
+  it('leaves pictures that the data have twice out of the comparison', () => {
+    const twice = { ...train, data: train.data.slice() };
+    twice.data.set(train.data.subarray(0, 100 * 6), 100 * 6);
+    const set = (features: Matrix) => ({
+      set: { from: 'data', names: [...Array(features.rows).keys()].map(String) } as unknown as PictureSet,
+      features,
+    });
+    const random = new Random(0);
+    const found = memorisationOf(set(twice), set(gaussian(3, 300, 6)), undefined, random);
+    expect(found).toMatchObject({ twins: 200, compared: 200, memorises: false });
+    expect(found.threshold).toBeGreaterThan(0);
+    expect(found.pairs[0].distance).toBe(Math.min(...found.pairs.map(({ distance }) => distance)));
+    expect(() => memorisationOf(set(train), set(gaussian(3, 300, 6)), set(train), random)).toThrow(
+      /all among those that were trained on — data/,
+    );
+  });
+
+  it('knows quantiles', () => {
     expect(quantile(Float64Array.of(1, 2, 4), 0.75)).toBe(3);
   });
 });
