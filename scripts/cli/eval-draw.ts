@@ -3,9 +3,8 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { InputError } from '../../src/errors.js';
 import { type Recipe, writePng } from '../../src/image/index.js';
-import { generatedSet, type PictureSet } from '../../src/metrics/picture-set.js';
+import { generatedSet, labelsIn, labelsLike, type PictureSet } from '../../src/metrics/picture-set.js';
 import type { DiffusionPipeline, GeneratedPicture } from '../../src/pipelines/index.js';
-import { Random } from '../../src/random.js';
 import { stepStarts } from '../../src/schedulers/index.js';
 import type { EvalArgs } from '../eval.js';
 import { readReal, shown } from './eval-read.js';
@@ -102,15 +101,11 @@ function labelsFor(
   count: number,
   seed: number,
 ): string[] | undefined {
-  const known = real.labels.filter((label) => label !== null);
-  if (labels.length === 0 || known.length === 0) return undefined;
-  const foreign = known.find((label) => !labels.includes(label));
+  if (labels.length === 0) return undefined;
+  const foreign = labelsIn(real).find((label) => !labels.includes(label));
   if (foreign !== undefined)
     throw new InputError(
       `the model does not know the label ${foreign} — ${real.from} — it knows ${labels.join(', ')}; choose one by --label`,
     );
-  const chosen: string[] = [];
-  for (let round = 0; chosen.length < count; round++)
-    for (const i of new Random(seed, 'labels', round).permutation(known.length)) chosen.push(known[i]);
-  return chosen.slice(0, count);
+  return labelsLike(real, count, seed);
 }

@@ -5,6 +5,7 @@ import { InputError } from '../../src/errors.js';
 import { decodeRgb } from '../../src/image/index.js';
 import { Extractor } from '../../src/metrics/extractor.js';
 import { perceptualDistance, psnr, ssim } from '../../src/metrics/perceptual.js';
+import { extractorName } from '../../src/metrics/report.js';
 import type { EvalArgs } from '../eval.js';
 import { startProgress } from './progress.js';
 import { print, printJson } from './report.js';
@@ -70,5 +71,5 @@ export async function runPairs(argv: EvalArgs, signal: AbortSignal): Promise<voi
   print('PSNR dB    SSIM  perceptual  picture');
   for (const pair of pairs) print(line(pair));
   print(line({ name: `mean of ${pairs.length}`, ...means }));
-  print(`features: ${extractor.identity.name} ${extractor.identity.sha256.slice(0, 12)}`);
+  print(`features: ${extractorName(extractor.identity)}`);
 }

@@ -18,6 +18,24 @@ import { interruptible } from './interrupt.js';
 import { type Progress, startProgress } from './progress.js';
 import { note, printJson } from './report.js';
 
+/** The options that settings are made of. */
+export type ConfigArgs = Pick<
+  TrainArgs,
+  | 'preset'
+  | 'config'
+  | 'stage'
+  | 'size'
+  | 'steps'
+  | 'batch'
+  | 'lr'
+  | 'checkpoint-every'
+  | 'seed'
+  | 'flip'
+  | 'background'
+  | 'fit'
+  | 'strict'
+>;
+
 export function positive(name: string, value: number | undefined, whole: boolean): void {
   if (value === undefined) return;
   if (value > 0 && Number.isFinite(value) && (!whole || Number.isInteger(value))) return;
@@ -26,7 +44,8 @@ export function positive(name: string, value: number | undefined, whole: boolean
   );
 }
 
-async function configOf(argv: TrainArgs): Promise<TrainConfig> {
+/** The settings that options make: over the preset, those of the file, and over both the options' own. */
+export async function configOf(argv: ConfigArgs): Promise<TrainConfig> {
   const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
   const named = argv.preset ?? file.preset ?? (file.diffusion ? undefined : 'small');
   const base: Json = named === undefined ? {} : presetConfig(String(named));
@@ -112,7 +131,7 @@ export class Display {
 }
 
 export async function runTrain(argv: TrainArgs): Promise<void> {
-  for (const name of ['steps', 'batch', 'size', 'checkpoint-every', 'threads'] as const)
+  for (const name of ['steps', 'batch', 'size', 'checkpoint-every', 'eval-every', 'threads'] as const)
     positive(name, argv[name], true);
   for (const name of ['minutes', 'lr'] as const) positive(name, argv[name], false);
   const engine = argv.engine as Engine;
@@ -153,6 +172,7 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
       minutes: argv.minutes,
       stage: argv.stage,
       cache: argv.cache,
+      evalEvery: argv['eval-every'],
       dtype: argv.dtype === 'fp16' ? ('F16' as const) : ('F32' as const),
       signal,
       onRead: display.read,

@@ -63,7 +63,7 @@ const setsOf = ({ real, generated, heldBack }: EvaluateOptions): PictureSet[] =>
   heldBack ? [real, generated, heldBack] : [real, generated];
 
 /** @throws InputError for a set that is too small for any figure */
-export function requireEnough({ from, count }: PictureSet): void {
+export function requireEnough({ from, count }: Pick<PictureSet, 'from' | 'count'>): void {
   if (count < LEAST_PICTURES)
     throw new InputError(
       `too few pictures: ${count} — ${from} — give ${LEAST_PICTURES} at least, 500 for figures that say something`,

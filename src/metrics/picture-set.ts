@@ -41,10 +41,22 @@ export interface ReadOptions extends Pick<DatasetOptions, 'background' | 'fit' |
  * @throws InputError when the folder is no good, a picture is damaged, or without `size` sizes differ
  */
 export async function readPictureSet(dir: string, options: ReadOptions = {}): Promise<PictureSet> {
-  const { background, fit, onProgress, signal, label, most, seed = 0 } = options;
+  const { background, fit, onProgress, signal } = options;
   const size = options.size ?? (await commonSize(dir));
   const dataset = await openDataset(dir, { size, background, fit, onProgress, signal, strict: true });
-  const labels = await labelsOf(dataset);
+  return datasetSet(dataset, await labelsOf(dataset), options);
+}
+
+/**
+ * Pictures of a dataset.
+ * @param labels of all its pictures
+ * @throws InputError when none has the label asked for
+ */
+export function datasetSet(
+  { dir, size, names, pixels, fingerprint }: Dataset,
+  labels: readonly (string | null)[],
+  { label, most, seed = 0 }: Pick<ReadOptions, 'label' | 'most' | 'seed'> = {},
+): PictureSet {
   const wanted = labels.flatMap((own, i) => (label !== undefined && own !== label ? [] : [i]));
   if (wanted.length === 0) {
     const known = [...new Set(labels)].filter((own) => own !== null).sort();
@@ -59,15 +71,25 @@ export async function readPictureSet(dir: string, options: ReadOptions = {}): Pr
     size,
     count: chosen.length,
     of: wanted.length,
-    names: chosen.map((i) => dataset.names[i]),
+    names: chosen.map((i) => names[i]),
     labels: chosen.map((i) => labels[i]),
-    fingerprint: JSON.stringify([dataset.fingerprint, label, most, seed]),
+    fingerprint: JSON.stringify([fingerprint, label, most, seed]),
     at: (k) => ({
-      data: dataset.pixels.subarray(chosen[k] * stride, (chosen[k] + 1) * stride),
+      data: pixels.subarray(chosen[k] * stride, (chosen[k] + 1) * stride),
       width: size,
       height: size,
     }),
   };
+}
+
+/** Labels for so many pictures, in the shares that a set has; undefined for one without labels. */
+export function labelsLike(set: PictureSet, count: number, seed: number): string[] | undefined {
+  const known = set.labels.filter((label) => label !== null);
+  if (known.length === 0) return undefined;
+  const chosen: string[] = [];
+  for (let round = 0; chosen.length < count; round++)
+    for (const i of new Random(seed, 'labels', round).permutation(known.length)) chosen.push(known[i]);
+  return chosen.slice(0, count);
 }
 
 /** Pictures in memory as a set; all are squares of one size. */
@@ -102,8 +124,13 @@ async function commonSize(dir: string): Promise<number> {
   return first?.side ?? 0;
 }
 
-async function labelsOf({ dir, names, labels, labelIds }: Dataset): Promise<(string | null)[]> {
-  if (labels.length > 0) return Array.from(labelIds, (id) => labels[id] ?? null);
+/** The label of each picture of a dataset. */
+export const datasetLabels = ({ labels, labelIds }: Dataset): (string | null)[] =>
+  Array.from(labelIds, (id) => labels[id] ?? null);
+
+async function labelsOf(dataset: Dataset): Promise<(string | null)[]> {
+  const { dir, names, labels } = dataset;
+  if (labels.length > 0) return datasetLabels(dataset);
   const found: (string | null)[] = [];
   for (const name of names) found.push(await recipeLabel(`${dir}/${name}`));
   return found;

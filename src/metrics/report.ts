@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../files/index.js';
 import { contactSheet, encodePng, escapeXml, type RgbPicture, writePng } from '../image/index.js';
 import type { Evaluation, Source } from './evaluation.js';
+import type { ExtractorIdentity } from './extractor.js';
 import type { Estimate } from './kid.js';
 import type { PictureSet } from './picture-set.js';
 
@@ -21,7 +22,7 @@ const estimateText = ({ value, low, high }: Estimate): string =>
   `${value.toFixed(2)} (${low.toFixed(2)} … ${high.toFixed(2)})`;
 
 /** Times 1000, as papers do: distances of pictures are small numbers. */
-const kidText = ({ low, high, value, standardError }: Estimate): string =>
+export const kidText = ({ low, high, value, standardError }: Estimate): string =>
   estimateText({
     value: 1000 * value,
     low: 1000 * low,
@@ -73,9 +74,13 @@ export function memorisationText({ generated, memorisation }: Evaluation): strin
 export const sourceText = ({ from, count, of }: Source): string =>
   `${count} pictures of ${from}${count < of ? ` (of ${of})` : ''}`;
 
-/** The network that the figures depend on. */
+/** The network that figures depend on: "efficientnet-lite0 c24bf8591a2b" */
+export const extractorName = ({ name, sha256 }: ExtractorIdentity): string =>
+  `${name} ${sha256.slice(0, 12)}`;
+
+/** The same, and how it sees the pictures. */
 export const extractorText = ({ extractor, size }: Evaluation): string =>
-  `${extractor.name} ${extractor.sha256.slice(0, 12)}, ${extractor.dimensions} numbers; pictures of ${size}×${size} resized to ${extractor.resize}`;
+  `${extractorName(extractor)}, ${extractor.dimensions} numbers; pictures of ${size}×${size} resized to ${extractor.resize}`;
 
 /** Writes the report's three files into a folder. @throws InputError | RunError when it cannot be written */
 export async function writeReport(

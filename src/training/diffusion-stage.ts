@@ -116,6 +116,7 @@ export async function trainDiffusion(
           threads: options.threads,
         });
       },
+      measure: options.measure,
     },
     options,
   );
