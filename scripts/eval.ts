@@ -6,7 +6,7 @@ import { type SpeedArgs, speedOptions } from './cli/speed.js';
 export interface EvalArgs extends SpeedArgs {
   model?: string;
   images?: string;
-  pairs?: string[];
+  pairs?: string;
   data?: string;
   'held-back'?: string;
   out: string;
@@ -45,9 +45,8 @@ export const evalCommand: CommandModule<object, EvalArgs> = {
       })
       .option('pairs', {
         type: 'string',
-        array: true,
-        nargs: 2,
-        describe: 'Two folders to compare picture by picture: PSNR, SSIM, perceptual distance',
+        describe:
+          'Folder of other versions of the pictures in --images, by the same names: PSNR, SSIM and perceptual distance of each pair',
       })
       .option('out', {
         type: 'string',
@@ -80,7 +79,7 @@ export const evalCommand: CommandModule<object, EvalArgs> = {
       .example('sumi eval run --data pictures', 'the quality of a model of your own')
       .example('sumi eval --images drawn --data pictures', 'of pictures that are drawn already')
       .example(
-        'sumi eval --pairs before after',
+        'sumi eval --images after --pairs before',
         'two versions of the same pictures',
       ) as unknown as Argv<EvalArgs>,
   handler: async (argv: ArgumentsCamelCase<EvalArgs>) => {

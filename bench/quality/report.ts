@@ -1,5 +1,5 @@
 /** What a run of bench/quality found, as a table. */
-import type { Evaluation } from '../../src/metrics/evaluation.js';
+import type { PictureEvaluation } from '../../src/metrics/evaluation.js';
 import { extractorText, kidText } from '../../src/metrics/report.js';
 
 /** What a trainer says when it is done. */
@@ -20,7 +20,7 @@ export interface Result extends Trained {
   readonly drawing: string;
   /** Seconds on the wall for a picture. */
   readonly secondsToDraw: number;
-  readonly evaluation: Evaluation;
+  readonly evaluation: PictureEvaluation;
 }
 
 /** Quantiles of Student's t at 97.5 % for 1 to 9 degrees of freedom. */
@@ -68,7 +68,9 @@ export function markdown(results: readonly Result[], data: string): string {
     cells([...head, '', ''].map(() => '---')),
     ...rows.map(cells),
     '',
-    ...(means.length > 0 ? ['KID × 1000, mean and 95 % interval by the scatter of seeds:', '', ...means, ''] : []),
+    ...(means.length > 0
+      ? ['KID × 1000, mean and 95 % interval by the scatter of seeds:', '', ...means, '']
+      : []),
     `Real pictures against each other (${floor.count}): KID × 1000 ${kidText(floor.kid)}.`,
     `Features: ${extractorText(evaluation)}.`,
     '',

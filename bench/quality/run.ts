@@ -18,7 +18,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { writeFileAtomic } from '../../src/files/index.js';
 import { contactSheet, writePng } from '../../src/image/index.js';
-import { evaluate } from '../../src/metrics/evaluate.js';
+import { evaluatePictures } from '../../src/metrics/evaluate.js';
 import { generatedSet, labelsLike, type PictureSet, readPictureSet } from '../../src/metrics/picture-set.js';
 import { writeReport } from '../../src/metrics/report.js';
 import { DiffusionPipeline, type SamplingOptions } from '../../src/pipelines/index.js';
@@ -44,7 +44,8 @@ const argv = await yargs(hideBin(process.argv))
   })
   .check(({ size, recipes, python }) => {
     if (recipes === undefined && size % 32 !== 0) throw new Error(`--size ${size} is no multiple of 32`);
-    if (recipes === undefined && !existsSync(python)) throw new Error(`no PyTorch at ${python}: see peers.sh`);
+    if (recipes === undefined && !existsSync(python))
+      throw new Error(`no PyTorch at ${python}: see peers.sh`);
     return true;
   })
   .strict()
@@ -115,7 +116,7 @@ async function measure(
     const secondsToDraw = (performance.now() - began) / 1000 / count;
     await writePng(join(out, 'pictures.png'), await contactSheet(pictures.slice(0, 64), { columns: 8 }));
     const generated = generatedSet(model, pictures);
-    const evaluation = await evaluate({ real, generated, cache: join(argv.out, 'features') });
+    const evaluation = await evaluatePictures({ real, generated, cache: join(argv.out, 'features') });
     await writeReport(out, evaluation, generated, real);
     const drawing = `${String(scheduler.toConfig()._class_name)}, ${stepStarts(scheduler).length} steps`;
     return { drawing, secondsToDraw, evaluation };

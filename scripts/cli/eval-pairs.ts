@@ -1,4 +1,4 @@
-/** `sumi eval --pairs A B`: two folders, picture by picture. */
+/** `sumi eval --images A --pairs B`: two folders, picture by picture. */
 import path from 'node:path';
 import { scanDataset } from '../../src/data/index.js';
 import { InputError } from '../../src/errors.js';
@@ -35,7 +35,7 @@ async function sharedNames(a: string, b: string): Promise<string[]> {
 }
 
 export async function runPairs(argv: EvalArgs, signal: AbortSignal): Promise<void> {
-  const [a = '', b = ''] = argv.pairs ?? [];
+  const { images: a = '', pairs: b = '' } = argv;
   const names = await sharedNames(a, b);
   const extractor = await Extractor.open({ threads: argv.threads, taps: true });
   const progress = startProgress({ label: 'compare', total: names.length, quiet: argv.quiet });

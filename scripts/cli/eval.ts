@@ -2,8 +2,8 @@
 import path from 'node:path';
 import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
-import { evaluate, LEAST_PICTURES } from '../../src/metrics/evaluate.js';
-import type { Evaluation } from '../../src/metrics/evaluation.js';
+import { evaluatePictures, LEAST_PICTURES } from '../../src/metrics/evaluate.js';
+import type { PictureEvaluation } from '../../src/metrics/evaluation.js';
 import { type PictureSet, readPictureSet } from '../../src/metrics/picture-set.js';
 import {
   extractorText,
@@ -38,7 +38,7 @@ const DRAWING = [
 ] as const;
 
 /** What only makes sense where two sets of pictures are compared. */
-const COMPARING = ['images', 'data', 'held-back', 'label', 'size', 'fit', 'background', 'cache'] as const;
+const COMPARING = ['data', 'held-back', 'label', 'size', 'fit', 'background', 'cache'] as const;
 
 function check(argv: EvalArgs): void {
   requireEngine(argv.engine as Engine);
@@ -54,7 +54,12 @@ function check(argv: EvalArgs): void {
     if (given)
       throw new InputError(`${why} — ${given === 'model' ? argv.model : `--${given}`} — leave it out`);
   };
-  if (argv.pairs) return refuse('pairs are compared as they are', [...DRAWING, ...COMPARING]);
+  if (argv.pairs !== undefined) {
+    refuse('pairs are compared as they are', [...DRAWING, ...COMPARING]);
+    if (argv.images === undefined)
+      throw new InputError('one folder makes no pairs — --pairs — name the other by --images');
+    return;
+  }
   if (argv.images !== undefined) refuse('the pictures are drawn already', DRAWING);
   else if (argv.model === undefined)
     throw new InputError('nothing to measure — sumi eval — name a model, or a folder by --images');
@@ -64,7 +69,9 @@ function check(argv: EvalArgs): void {
 
 export async function runEval(argv: EvalArgs): Promise<void> {
   check(argv);
-  await interruptible((signal) => (argv.pairs ? runPairs(argv, signal) : compare(argv, signal)));
+  await interruptible((signal) =>
+    argv.pairs !== undefined ? runPairs(argv, signal) : compare(argv, signal),
+  );
 }
 
 async function compare(argv: EvalArgs, signal: AbortSignal): Promise<void> {
@@ -82,7 +89,7 @@ async function compare(argv: EvalArgs, signal: AbortSignal): Promise<void> {
   const held = argv['held-back'];
   const heldBack = held === undefined ? undefined : await readReal(held, argv, real.size, signal);
   const evaluation = await shown('features', quiet, (onProgress) =>
-    evaluate({ real, generated, heldBack, seed, threads, cache, onProgress, signal }),
+    evaluatePictures({ real, generated, heldBack, seed, threads, cache, onProgress, signal }),
   );
   const files = await writeReport(out, evaluation, generated, real);
   const seconds = Number(((performance.now() - started) / 1000).toFixed(3));
@@ -93,7 +100,7 @@ async function compare(argv: EvalArgs, signal: AbortSignal): Promise<void> {
   for (const file of Object.values(files)) print(file);
 }
 
-function terminalText(evaluation: Evaluation): string {
+function terminalText(evaluation: PictureEvaluation): string {
   const labels = labelFigures(evaluation);
   return [
     `${sourceText(evaluation.generated)} against ${sourceText(evaluation.real)}`,

@@ -4,7 +4,7 @@ import { Random } from '../random.js';
 import { cachedFeatures } from './cache.js';
 import { memorisationOf } from './closest.js';
 import { byLabel, evenOverlap, floorOf } from './compare.js';
-import type { Evaluation, Source } from './evaluation.js';
+import type { PictureEvaluation, Source } from './evaluation.js';
 import { Extractor, type ExtractorIdentity, FEATURES, type Matrix } from './extractor.js';
 import { extrapolatedDistance, Frechet } from './frechet.js';
 import { kernelDistance } from './kid.js';
@@ -34,7 +34,7 @@ export interface EvaluateOptions {
  *   pictures are nothing but copies of each other
  * @throws the signal's reason when it aborts
  */
-export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
+export async function evaluatePictures(options: EvaluateOptions): Promise<PictureEvaluation> {
   const { seed = 0 } = options;
   check(options);
   const { identity, real, generated, heldBack } = await allFeatures(options);

@@ -59,7 +59,7 @@ export interface LabelFigures {
   readonly recall: number | null;
 }
 
-export interface Evaluation {
+export interface PictureEvaluation {
   readonly extractor: ExtractorIdentity;
   /** Side at which the pictures were compared, before the network's own resizing. */
   readonly size: number;

@@ -7,30 +7,21 @@ import { takeRows } from './rows.js';
 
 interface Moments {
   readonly mean: Float64Array;
-  readonly covariance: Dense;
+  /** [n, d], less the mean and over √(n − 1): their Gram matrix is the covariance. */
+  readonly centred: Dense;
 }
 
 function momentsOf({ rows, columns, data }: Matrix): Moments {
   const mean = new Float64Array(columns);
   for (let i = 0; i < data.length; i++) mean[i % columns] += data[i] / rows;
-  const sums = new Float64Array(columns * columns);
-  const centred = new Float64Array(columns);
-  for (let i = 0; i < rows; i++) {
-    for (let c = 0; c < columns; c++) centred[c] = data[i * columns + c] - mean[c];
-    for (let r = 0; r < columns; r++) {
-      const factor = centred[r];
-      for (let c = r; c < columns; c++) sums[r * columns + c] += factor * centred[c];
-    }
-  }
-  const covariance = new Dense(columns, columns);
-  for (let r = 0; r < columns; r++)
-    for (let c = r; c < columns; c++) {
-      const value = sums[r * columns + c] / (rows - 1);
-      covariance.set(r, c, value);
-      covariance.set(c, r, value);
-    }
-  return { mean, covariance };
+  const scale = 1 / Math.sqrt(rows - 1);
+  const centred = new Dense(rows, columns);
+  for (let i = 0; i < rows; i++)
+    for (let c = 0; c < columns; c++) centred.set(i, c, (data[i * columns + c] - mean[c]) * scale);
+  return { mean, centred };
 }
+
+const covarianceOf = ({ centred }: Moments): Dense => centred.transpose().mmul(centred);
 
 const symmetric = (matrix: Dense) => new EigenvalueDecomposition(matrix, { assumeSymmetric: true });
 
@@ -39,28 +30,44 @@ const root = (x: number) => Math.sqrt(Math.max(0, x));
 
 /** The reference set's side of the distance, worked out once for many sets. */
 export class Frechet {
-  private readonly moments: Moments;
-  private readonly squareRoot: Dense;
+  private readonly mean: Float64Array;
+  private readonly covariance: Dense;
+  private squareRoot: Dense | undefined;
 
   /** @param reference features [m, d], m ≥ 2 */
   constructor(reference: Matrix) {
-    this.moments = momentsOf(reference);
-    const { realEigenvalues, eigenvectorMatrix: v } = symmetric(this.moments.covariance);
-    this.squareRoot = v.clone().mulRowVector(realEigenvalues.map(root)).mmul(v.transpose());
+    const moments = momentsOf(reference);
+    this.mean = moments.mean;
+    this.covariance = covarianceOf(moments);
   }
 
   /**
-   * |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), covariances by n − 1. The trace of the root is the sum of the roots of the
-   * eigenvalues of the symmetric Σ₁^½ Σ₂ Σ₁^½, which has those of Σ₁ Σ₂.
+   * |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), covariances by n − 1.
    * @param set features [n, d], n ≥ 2
    */
   distance(set: Matrix): number {
-    const [one, two] = [this.moments, momentsOf(set)];
-    const product = this.squareRoot.mmul(two.covariance).mmul(this.squareRoot);
-    const roots = symmetric(product).realEigenvalues.reduce((sum, x) => sum + root(x), 0);
-    const means = one.mean.reduce((sum, x, i) => sum + (x - two.mean[i]) ** 2, 0);
-    return means + one.covariance.trace() + two.covariance.trace() - 2 * roots;
+    const moments = momentsOf(set);
+    const roots = symmetric(this.product(moments)).realEigenvalues.reduce((sum, x) => sum + root(x), 0);
+    const means = this.mean.reduce((sum, x, i) => sum + (x - moments.mean[i]) ** 2, 0);
+    const trace = moments.centred.dot(moments.centred);
+    return means + this.covariance.trace() + trace - 2 * roots;
   }
+
+  /**
+   * A symmetric matrix with the eigenvalues of Σ₁ Σ₂, whose roots' sum is the trace of its root: C Σ₁ Cᵀ of the
+   * centred rows, whose Gram matrix is Σ₂, or Σ₁^½ Σ₂ Σ₁^½, whichever is smaller.
+   */
+  private product(moments: Moments): Dense {
+    const { centred } = moments;
+    if (centred.rows < centred.columns) return centred.mmul(this.covariance).mmul(centred.transpose());
+    this.squareRoot ??= rootOf(this.covariance);
+    return this.squareRoot.mmul(covarianceOf(moments)).mmul(this.squareRoot);
+  }
+}
+
+function rootOf(covariance: Dense): Dense {
+  const { realEigenvalues, eigenvectorMatrix: v } = symmetric(covariance);
+  return v.clone().mulRowVector(realEigenvalues.map(root)).mmul(v.transpose());
 }
 
 /** How many sample sizes the line is drawn through. */

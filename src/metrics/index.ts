@@ -1,5 +1,5 @@
-export { type EvaluateOptions, evaluate, LEAST_PICTURES } from './evaluate.js';
-export type { Evaluation, LabelFigures, Memorisation, Pair } from './evaluation.js';
+export { type EvaluateOptions, evaluatePictures, LEAST_PICTURES } from './evaluate.js';
+export type { LabelFigures, Memorisation, Pair, PictureEvaluation } from './evaluation.js';
 export { type Activations, Extractor, type ExtractorIdentity, type Matrix } from './extractor.js';
 export { extrapolatedDistance, Frechet, frechetDistance } from './frechet.js';
 export { type Estimate, kernelDistance } from './kid.js';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { writeFileAtomic } from '../files/index.js';
 import { contactSheet, encodePng, escapeXml, type RgbPicture, writePng } from '../image/index.js';
-import type { Evaluation, Source } from './evaluation.js';
+import type { PictureEvaluation, Source } from './evaluation.js';
 import type { ExtractorIdentity } from './extractor.js';
 import type { Estimate } from './kid.js';
 import type { PictureSet } from './picture-set.js';
@@ -31,7 +31,7 @@ export const kidText = ({ low, high, value, standardError }: Estimate): string =
   });
 
 /** All figures beside those of real pictures. */
-export function figures({ kid, fid, fidInfinity, overlap, floor }: Evaluation): Table {
+export function figures({ kid, fid, fidInfinity, overlap, floor }: PictureEvaluation): Table {
   return [
     ['', 'generated', `floor: ${floor.count} ${floor.of}`],
     ['KID × 1000 (95 %)', kidText(kid), kidText(floor.kid)],
@@ -45,7 +45,7 @@ export function figures({ kid, fid, fidInfinity, overlap, floor }: Evaluation): 
 }
 
 /** The same for each label; null without labels. */
-export function labelFigures({ labels }: Evaluation): Table | null {
+export function labelFigures({ labels }: PictureEvaluation): Table | null {
   if (labels.length === 0) return null;
   return [
     ['label', 'generated', 'real', 'KID × 1000 (95 %)', 'precision', 'recall'],
@@ -61,8 +61,9 @@ export function labelFigures({ labels }: Evaluation): Table | null {
 }
 
 /** What the distances say about memorisation, in one sentence. */
-export function memorisationText({ generated, memorisation }: Evaluation): string {
-  const { suspicious, expected, probability, memorises, comparedWith, compared, allowed, twins } = memorisation;
+export function memorisationText({ generated, memorisation }: PictureEvaluation): string {
+  const { suspicious, expected, probability, memorises, comparedWith, compared, allowed, twins } =
+    memorisation;
   const counts = `${suspicious} of ${generated.count} generated pictures are nearer to a training picture than all but ${allowed} of ${compared} ${comparedWith}; chance explains ${expected.toFixed(1)}`;
   const judged = memorises
     ? `${counts} (p = ${probability.toExponential(1)}): suspicious, look at the closest pairs`
@@ -79,13 +80,13 @@ export const extractorName = ({ name, sha256 }: ExtractorIdentity): string =>
   `${name} ${sha256.slice(0, 12)}`;
 
 /** The same, and how it sees the pictures. */
-export const extractorText = ({ extractor, size }: Evaluation): string =>
+export const extractorText = ({ extractor, size }: PictureEvaluation): string =>
   `${extractorName(extractor)}, ${extractor.dimensions} numbers; pictures of ${size}×${size} resized to ${extractor.resize}`;
 
 /** Writes the report's three files into a folder. @throws InputError | RunError when it cannot be written */
 export async function writeReport(
   folder: string,
-  evaluation: Evaluation,
+  evaluation: PictureEvaluation,
   generated: PictureSet,
   real: PictureSet,
 ): Promise<ReportFiles> {
@@ -118,7 +119,7 @@ function someOf(set: PictureSet): Promise<RgbPicture> {
 
 /** Pairs side by side, nearest first; under each, the distance and the share of real pictures that are as near. */
 function closestSheet(
-  { memorisation: { pairs } }: Evaluation,
+  { memorisation: { pairs } }: PictureEvaluation,
   generated: PictureSet,
   real: PictureSet,
 ): Promise<RgbPicture> {
@@ -136,7 +137,7 @@ const rowHtml = (cells: Row, tag: 'td' | 'th'): string =>
 const tableHtml = ([head, ...rows]: Table): string =>
   `<table>\n${rowHtml(head, 'th')}\n${rows.map((cells) => rowHtml(cells, 'td')).join('\n')}\n</table>`;
 
-function distanceTable({ memorisation }: Evaluation): Table {
+function distanceTable({ memorisation }: PictureEvaluation): Table {
   const { comparedWith, generatedDistances, realDistances } = memorisation;
   const names = { least: 'least', percent1: '1 %', percent10: '10 %', median: 'median', percent90: '90 %' };
   return [
@@ -150,7 +151,7 @@ function distanceTable({ memorisation }: Evaluation): Table {
 }
 
 async function page(
-  evaluation: Evaluation,
+  evaluation: PictureEvaluation,
   sheets: readonly (readonly [title: string, sheet: RgbPicture])[],
 ): Promise<string> {
   const { generated, real, heldBack, warnings } = evaluation;

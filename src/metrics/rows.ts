@@ -13,24 +13,40 @@ export function takeRows({ columns, data }: Matrix, rows: readonly number[]): Ma
 /** Dot products of row `i` of `a` with every row of `b`, summed in float64, into `out`. */
 export function dots(a: Matrix, i: number, b: Matrix, out: Float64Array): void {
   const { columns } = a;
-  const row = a.data.subarray(i * columns, (i + 1) * columns);
-  for (let j = 0, at = 0; j < b.rows; j++) {
-    let sum = 0;
-    for (let c = 0; c < columns; c++) sum += row[c] * b.data[at++];
-    out[j] = sum;
+  const { data } = b;
+  const row = Float64Array.from(a.data.subarray(i * columns, (i + 1) * columns));
+  const even = columns - (columns % 4);
+  for (let j = 0; j < b.rows; j++) {
+    const at = j * columns;
+    // Four sums: one would wait for itself.
+    let [s0, s1, s2, s3] = [0, 0, 0, 0];
+    for (let c = 0; c < even; c += 4) {
+      s0 += row[c] * data[at + c];
+      s1 += row[c + 1] * data[at + c + 1];
+      s2 += row[c + 2] * data[at + c + 2];
+      s3 += row[c + 3] * data[at + c + 3];
+    }
+    for (let c = even; c < columns; c++) s0 += row[c] * data[at + c];
+    out[j] = s0 + s1 + s2 + s3;
   }
 }
 
 /** Euclidean distances of row `i` of `a` from every row of `b`, in float64, into `out`. */
 export function distances(a: Matrix, i: number, b: Matrix, out: Float64Array): void {
   const { columns } = a;
-  const row = a.data.subarray(i * columns, (i + 1) * columns);
-  for (let j = 0, at = 0; j < b.rows; j++) {
-    let sum = 0;
-    for (let c = 0; c < columns; c++) {
-      const d = row[c] - b.data[at++];
-      sum += d * d;
+  const { data } = b;
+  const row = Float64Array.from(a.data.subarray(i * columns, (i + 1) * columns));
+  const even = columns - (columns % 4);
+  for (let j = 0; j < b.rows; j++) {
+    const at = j * columns;
+    let [s0, s1, s2, s3] = [0, 0, 0, 0];
+    for (let c = 0; c < even; c += 4) {
+      s0 += (row[c] - data[at + c]) ** 2;
+      s1 += (row[c + 1] - data[at + c + 1]) ** 2;
+      s2 += (row[c + 2] - data[at + c + 2]) ** 2;
+      s3 += (row[c + 3] - data[at + c + 3]) ** 2;
     }
-    out[j] = Math.sqrt(sum);
+    for (let c = even; c < columns; c++) s0 += (row[c] - data[at + c]) ** 2;
+    out[j] = Math.sqrt(s0 + s1 + s2 + s3);
   }
 }

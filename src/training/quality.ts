@@ -1,8 +1,7 @@
 /** How good the pictures become while a model is trained: KID of a few at checkpoints. */
 import type { Dataset } from '../data/index.js';
-import { InputError } from '../errors.js';
-import { Extractor, type Matrix } from '../metrics/extractor.js';
 import { requireEnough } from '../metrics/evaluate.js';
+import { Extractor, type Matrix } from '../metrics/extractor.js';
 import { kernelDistance } from '../metrics/kid.js';
 import { datasetLabels, datasetSet, generatedSet, labelsLike } from '../metrics/picture-set.js';
 import { extractorName, kidText } from '../metrics/report.js';
@@ -65,7 +64,12 @@ export function qualityMeasure(
         const kid = kernelDistance(await extractor.features(DRAWN, generated.at, { signal }), kept);
         const name = extractorName(extractor.identity);
         options.onNote?.(`step ${step}: KID × 1000 is ${kidText(kid)}, of ${DRAWN} pictures, by ${name}`);
-        return { kid: kid.value, kid_standard_error: kid.standardError, kid_pictures: DRAWN, extractor: name };
+        return {
+          kid: kid.value,
+          kid_standard_error: kid.standardError,
+          kid_pictures: DRAWN,
+          extractor: name,
+        };
       } finally {
         await extractor.dispose();
       }

@@ -279,9 +279,7 @@ async function runStages(
     if (split) options = { ...options, minutes: (options.minutes as number) * (1 - AUTOENCODER_SHARE) };
   }
   const { evalEvery } = options;
-  const measure = evalEvery
-    ? qualityMeasure(dataset, join(run, 'model'), evalEvery, options)
-    : undefined;
+  const measure = evalEvery ? qualityMeasure(dataset, join(run, 'model'), evalEvery, options) : undefined;
   const result = await trainDiffusion(run, dataset, config, vae, { ...options, measure }, initFrom);
   stages.push({ ...result, name: 'diffusion' });
   return finish(join(run, 'model'));

@@ -29,7 +29,9 @@ async function discs(dir: string, from: number, count: number, label?: string): 
     const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16"><rect width="16" height="16" fill="#fff"/><circle cx="${x}" cy="${y}" r="${r / 2}" fill="rgb(${red},${green},${blue})"/></svg>`;
     const folder = label === undefined ? join(dir, own) : join(dir, label);
     await mkdir(folder, { recursive: true });
-    await sharp(Buffer.from(svg)).png().toFile(join(folder, `${i}.png`));
+    await sharp(Buffer.from(svg))
+      .png()
+      .toFile(join(folder, `${i}.png`));
   }
 }
 
@@ -76,12 +78,12 @@ describe('sumi eval MODEL', () => {
     expect(found.kid.low).toBeGreaterThan(Math.max(0, found.floor.kid.high));
     expect(found.overlap).toMatchObject({ precision: 0, recall: 0 });
     // Labels come as often as among the real pictures.
-    expect(found.labels.map(({ label, generated, real }: Record<string, unknown>) => [label, generated, real])).toEqual(
-      [
-        ['ant', expect.any(Number), 30],
-        ['bee', expect.any(Number), 30],
-      ],
-    );
+    expect(
+      found.labels.map(({ label, generated, real }: Record<string, unknown>) => [label, generated, real]),
+    ).toEqual([
+      ['ant', expect.any(Number), 30],
+      ['bee', expect.any(Number), 30],
+    ]);
     expect(found.labels[0].generated + found.labels[1].generated).toBe(24);
     expect(found.warnings.join('\n')).toMatch(/FID and FID∞ of 24 pictures say little/);
 
@@ -144,7 +146,17 @@ describe('sumi eval MODEL', () => {
 describe('sumi eval --images', () => {
   it('finds nothing between pictures of one kind, and prints tables for people', async () => {
     const out = at('same');
-    const argv = ['eval', '--images', at('more'), '--data', at('data'), '--held-back', at('flat'), '--out', out];
+    const argv = [
+      'eval',
+      '--images',
+      at('more'),
+      '--data',
+      at('data'),
+      '--held-back',
+      at('flat'),
+      '--out',
+      out,
+    ];
     const run = await sumi(...argv);
     expect(run.value).toBe(0);
     expect(run.stdout).toMatch(/^44 pictures of \S+more against 60 pictures of \S+data\n/);
@@ -196,14 +208,11 @@ describe('sumi eval --pairs', () => {
   it('compares two versions of the same pictures', async () => {
     for (const name of ['a', 'b']) await discs(at(name), 0, 2, '');
     await sharp(at('a', '1.png')).blur(2).toFile(at('b', '1.png'));
-    const found = await measure('--pairs', at('a'), at('b'));
+    const found = await measure('--images', at('a'), '--pairs', at('b'));
     expect(found).toMatchObject({
       folders: [at('a'), at('b')],
       extractor: { name: 'efficientnet-lite0' },
-      pairs: [
-        { name: '0.png', psnr: null, ssim: 1, perceptual: expect.closeTo(0, 5) },
-        { name: '1.png' },
-      ],
+      pairs: [{ name: '0.png', psnr: null, ssim: 1, perceptual: expect.closeTo(0, 5) }, { name: '1.png' }],
     });
     const [, blurred] = found.pairs;
     expect(blurred.psnr).toBeGreaterThan(5);
@@ -211,7 +220,7 @@ describe('sumi eval --pairs', () => {
     expect(blurred.ssim).toBeLessThan(0.99);
     expect(blurred.perceptual).toBeGreaterThan(0.05);
     expect(found.mean.psnr).toBe(blurred.psnr);
-    const { stdout } = await evaluate('--pairs', at('a'), at('b'));
+    const { stdout } = await evaluate('--images', at('a'), '--pairs', at('b'));
     expect(stdout).toMatch(/^PSNR dB +SSIM +perceptual +picture\n +equal +1\.0000 +0\.0000 +0\.png\n/);
     expect(stdout).toMatch(/mean of 2\nfeatures: efficientnet-lite0 c24bf859/);
   });
@@ -227,14 +236,21 @@ describe('bad input', () => {
     [['nomodel', '--data', 'data'], /no model .*nomodel/],
     [['model', '--data', 'few'], /too few pictures: 8 — \S+few — give 20 at least/],
     [['model', '--data', 'data', '--label', 'dog'], /dog.* ant, bee, cat/],
-    [['model', '--data', 'data', '--images', 'more'], /the pictures are drawn already — \S+model — leave it out/],
+    [
+      ['model', '--data', 'data', '--images', 'more'],
+      /the pictures are drawn already — \S+model — leave it out/,
+    ],
     [['--images', 'more', '--data', 'data', '--steps', '3'], /drawn already — --steps/],
     [['--images', 'missing', '--data', 'data'], /missing/],
     [['--images', 'few', '--data', 'data'], /too few pictures: 8 — \S+few/],
     [['--images', 'more', '--data', 'data', '--label', 'cat'], /no picture is labelled cat — .*ant, bee/],
     [['--images', 'more', '--data', 'data', '--held-back', 'data'], /all among those that were trained on/],
-    [['--pairs', 'data', 'more'], /no picture ant\/0.png — \S+more/],
-    [['--pairs', 'data', 'data', '--data', 'data'], /pairs are compared as they are — --data — leave it out/],
+    [['--images', 'data', '--pairs', 'more'], /no picture ant\/0.png — \S+more/],
+    [['--pairs', 'more'], /one folder makes no pairs — --pairs — name the other by --images/],
+    [
+      ['--images', 'data', '--pairs', 'data', '--data', 'data'],
+      /pairs are compared as they are — --data — leave it out/,
+    ],
   ])('%j', async (argv, line) => {
     const words = argv.map((word) => (/^(--|\d|cat$|dog$)/.test(word) ? word : at(word)));
     const run = await evaluate('--out', at('bad'), ...words);
