@@ -1,5 +1,6 @@
 /** What `sumi eval` does with its options. */
 import path from 'node:path';
+import { scanDataset } from '../../src/data/index.js';
 import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
 import { evaluatePictures, LEAST_PICTURES } from '../../src/metrics/evaluate.js';
@@ -79,6 +80,9 @@ async function compare(argv: EvalArgs, signal: AbortSignal): Promise<void> {
   const { out, quiet, seed, threads, cache, images, label, size, data = '' } = argv;
   const names = ['report.json', 'report.html', 'closest.png'];
   await prepareFiles(names.map((name) => path.join(out, name)));
+  const held = argv['held-back'];
+  // A folder that is not there is told of before pictures are drawn.
+  if (held !== undefined) await scanDataset(held);
   let [generated, facts]: [PictureSet?, object?] = [];
   let real: PictureSet;
   if (images === undefined) ({ generated, real, facts } = await drawForEval(argv, signal));
@@ -86,7 +90,6 @@ async function compare(argv: EvalArgs, signal: AbortSignal): Promise<void> {
     generated = await readPictureSet(images, { label, size, signal });
     real = await readReal(data, argv, generated.size, signal);
   }
-  const held = argv['held-back'];
   const heldBack = held === undefined ? undefined : await readReal(held, argv, real.size, signal);
   const evaluation = await shown('features', quiet, (onProgress) =>
     evaluatePictures({ real, generated, heldBack, seed, threads, cache, onProgress, signal }),

@@ -18,24 +18,6 @@ import { interruptible } from './interrupt.js';
 import { type Progress, startProgress } from './progress.js';
 import { note, printJson } from './report.js';
 
-/** The options that settings are made of. */
-export type ConfigArgs = Pick<
-  TrainArgs,
-  | 'preset'
-  | 'config'
-  | 'stage'
-  | 'size'
-  | 'steps'
-  | 'batch'
-  | 'lr'
-  | 'checkpoint-every'
-  | 'seed'
-  | 'flip'
-  | 'background'
-  | 'fit'
-  | 'strict'
->;
-
 export function positive(name: string, value: number | undefined, whole: boolean): void {
   if (value === undefined) return;
   if (value > 0 && Number.isFinite(value) && (!whole || Number.isInteger(value))) return;
@@ -45,7 +27,7 @@ export function positive(name: string, value: number | undefined, whole: boolean
 }
 
 /** The settings that options make: over the preset, those of the file, and over both the options' own. */
-export async function configOf(argv: ConfigArgs): Promise<TrainConfig> {
+export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
   const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
   const named = argv.preset ?? file.preset ?? (file.diffusion ? undefined : 'small');
   const base: Json = named === undefined ? {} : presetConfig(String(named));

@@ -234,6 +234,7 @@ describe('bad input', () => {
     [['model', '--data', 'data', '--count', '2.5'], /2.5 is not possible — --count/],
     [['model', '--data', 'missing'], /missing/],
     [['nomodel', '--data', 'data'], /no model .*nomodel/],
+    [['model', '--data', 'data', '--held-back', 'missing'], /missing/],
     [['model', '--data', 'few'], /too few pictures: 8 — \S+few — give 20 at least/],
     [['model', '--data', 'data', '--label', 'dog'], /dog.* ant, bee, cat/],
     [
