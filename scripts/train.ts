@@ -21,6 +21,7 @@ export interface TrainArgs {
   batch?: number;
   lr?: number;
   'checkpoint-every'?: number;
+  'eval-every'?: number;
   seed?: number;
   flip?: boolean;
   background?: string;
@@ -92,6 +93,10 @@ export const train: CommandModule<object, TrainArgs> = {
       .option('batch', { type: 'number', describe: 'Pictures a step of the last stage' })
       .option('lr', { type: 'number', describe: 'Learning rate of the last stage' })
       .option('checkpoint-every', { type: 'number', describe: 'Steps between checkpoints and sample sheets' })
+      .option('eval-every', {
+        type: 'number',
+        describe: 'Steps between measurements of the quality: KID of 100 pictures, into metrics.jsonl',
+      })
       .option('seed', { type: 'number', describe: 'Seed of everything random (default 0)' })
       .option('flip', { type: 'boolean', describe: 'Train on mirrored pictures too' })
       .option('background', {

@@ -60,6 +60,7 @@ export {
   writePng,
 } from './image/index.js';
 export { type LoraFile, type MergedLora, mergeLoras, readLora } from './lora/index.js';
+export * from './metrics/index.js';
 export * from './pipelines/index.js';
 export { Random } from './random.js';
 export * from './schedulers/index.js';

@@ -5,6 +5,7 @@
 import type { CommandModule } from 'yargs';
 import { dataset } from '../dataset.js';
 import { doctor } from '../doctor.js';
+import { evalCommand } from '../eval.js';
 import { exportCommand } from '../export.js';
 import { generate } from '../generate.js';
 import { img2img } from '../img2img.js';
@@ -23,6 +24,7 @@ export const commands: readonly CommandModule<object, never>[] = [
   train as CommandModule<object, never>,
   segment as CommandModule<object, never>,
   dataset as CommandModule<object, never>,
+  evalCommand as CommandModule<object, never>,
   exportCommand as CommandModule<object, never>,
   inspect as CommandModule<object, never>,
   doctor as CommandModule<object, never>,

@@ -33,7 +33,8 @@ export function positive(name: string, value: number | undefined, whole: boolean
   );
 }
 
-async function configOf(argv: TrainArgs): Promise<TrainConfig> {
+/** The settings that options make: over the preset, those of the file, and over both the options' own. */
+export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
   const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
   const { named, base } = await baseOf(argv, file);
   const given = {
@@ -59,7 +60,10 @@ async function configOf(argv: TrainArgs): Promise<TrainConfig> {
 }
 
 /** What the file's settings lie over: a preset's, those of the model that training starts from, or nothing. */
-async function baseOf({ preset, init }: TrainArgs, file: Json): Promise<{ named: string; base: Json }> {
+async function baseOf(
+  { preset, init }: Partial<TrainArgs>,
+  file: Json,
+): Promise<{ named: string; base: Json }> {
   const known = preset ?? file.preset;
   const network = isObject(file.diffusion) && 'model' in (file.diffusion as Json);
   if (known === undefined && network) return { named: 'the settings', base: {} };
@@ -195,6 +199,7 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
     'batch',
     'size',
     'checkpoint-every',
+    'eval-every',
     'distill-steps',
     'scale',
     'threads',
@@ -252,6 +257,7 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
       minutes: argv.minutes,
       stage: argv.stage,
       cache: argv.cache,
+      evalEvery: argv['eval-every'],
       dtype: argv.dtype === 'fp16' ? ('F16' as const) : ('F32' as const),
       signal,
       onRead: display.read,

@@ -58,7 +58,7 @@ export interface RunDescription {
   readonly kind: 'run';
   readonly path: string;
   readonly config: JsonObject;
-  /** Last line of metrics.jsonl; null before the first. */
+  /** Last step's line of metrics.jsonl; null before the first. */
   readonly lastMetrics: JsonObject | null;
   /** Steps that have a training state, newest first. */
   readonly checkpoints: readonly { readonly step: number; readonly path: string; readonly bytes: number }[];
@@ -174,13 +174,13 @@ export async function isRun(dir: string): Promise<boolean> {
   );
 }
 
-/** The last whole line: a run that is being written, or was killed, may end in half a one. */
+/** The last whole line of a step: a run that is being written, or was killed, may end in half a one. */
 async function lastMetrics(path: string): Promise<JsonObject | null> {
   const text = await readFile(path, 'utf8').catch(() => '');
   for (const line of text.trimEnd().split('\n').reverse()) {
     try {
       const value = parseJson(line);
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+      if (typeof value === 'object' && value !== null && 'loss' in value) return value as JsonObject;
     } catch {}
   }
   return null;

@@ -112,6 +112,7 @@ export async function trainDiffusion(
         const { engine, threads } = options;
         await sampleSheet(dir, samplePath(run, step), shown, { engine, threads });
       },
+      measure: options.measure,
     },
     options,
   );

@@ -1,5 +1,6 @@
 /** The training loop, the same for every stage: steps, metrics, states, samples, and stopping well. */
 import { createHash } from 'node:crypto';
+import type { JsonObject } from '../checkpoint/json.js';
 import {
   keepNewestStates,
   latestState,
@@ -34,8 +35,8 @@ export interface StageSettings extends RateOptions {
   readonly max_grad_norm: number;
 }
 
-/** What a stage's function takes: the loop's options, and what the published weights are stored as. */
-export type StageOptions = LoopOptions & { readonly dtype?: 'F32' | 'F16' };
+/** What a stage's function takes: the loop's options, what the published weights are stored as, what measures them. */
+export type StageOptions = LoopOptions & { readonly dtype?: 'F32' | 'F16'; readonly measure?: Measure };
 
 /** Identifies what a state was trained on and as. */
 export const fingerprintOf = (...parts: unknown[]): string =>
@@ -57,6 +58,14 @@ export interface Stage {
   readonly fingerprint: string;
   /** Writes the model of the averaged weights and a sheet of samples. */
   readonly publish: (ema: Float32Array, step: number) => Promise<void>;
+  readonly measure?: Measure;
+}
+
+/** A measurement of what was published, for a line of metrics.jsonl. */
+export interface Measure {
+  /** Steps between measurements; they are made where there is a checkpoint, and at the end. */
+  readonly every: number;
+  readonly run: (step: number) => Promise<JsonObject>;
 }
 
 export interface StepReport {
@@ -74,6 +83,8 @@ export interface LoopOptions {
   readonly signal?: AbortSignal;
   /** Trains for about so many minutes instead of `settings.steps`: the pace of the first steps sets their number. */
   readonly minutes?: number;
+  /** What `minutes` are counted by, in seconds; default what a clock on the wall shows. */
+  readonly clock?: () => number;
   /** Going on, `minutes` or `settings.steps` replace the length that the training began with. */
   readonly newLength?: boolean;
   readonly onStep?: (report: StepReport) => void;
@@ -169,14 +180,22 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
     savedAt = step;
     await keepNewestStates(dir, options.keepStates ?? 2);
   };
+  const done = () => paceKnown && step >= steps;
   const publish = async () => {
     await log.drawLoss();
     await stage.publish((await trainer.read()).ema, step);
+    if (!stage.measure || !(done() || step % stage.measure.every === 0) || options.signal?.aborted) return;
+    try {
+      await log.measured({ step, ...(await stage.measure.run(step)) });
+    } catch (error) {
+      // The model is published; who stops now wants no figure.
+      if (!options.signal?.aborted) throw error;
+    }
   };
-  const opened = performance.now();
+  const clock = options.clock ?? (() => performance.now() / 1000);
+  const opened = clock();
   const firstStep = step + 1;
   let calibratedFrom = opened;
-  const done = () => paceKnown && step >= steps;
   try {
     while (!done() && !options.signal?.aborted) {
       const started = performance.now();
@@ -203,10 +222,10 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
         seconds: round(seconds),
         ...result.metrics,
       });
-      if (step === firstStep) calibratedFrom = performance.now();
+      if (step === firstStep) calibratedFrom = clock();
       if (budget !== undefined && step === calibrated) {
-        const pace = (performance.now() - calibratedFrom) / 1000 / CALIBRATION;
-        const spent = (performance.now() - opened) / 1000;
+        const pace = (clock() - calibratedFrom) / CALIBRATION;
+        const spent = clock() - opened;
         // A twentieth is left for samples and states.
         steps = step + Math.max(1, Math.floor((budget * 0.95 - spent) / pace));
         paceKnown = true;

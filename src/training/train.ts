@@ -9,6 +9,7 @@ import { makeBetas } from '../diffusion/index.js';
 import { type Engine, isCompiled, useEagerBackend } from '../engine/engines.js';
 import { countParams } from '../engine/params.js';
 import { InputError } from '../errors.js';
+import { requireEnough } from '../metrics/evaluate.js';
 import { findModel } from '../pipelines/index.js';
 import {
   finishedAutoencoder,
@@ -25,6 +26,7 @@ import { isDistillation, resumeDistillation } from './distill.js';
 import { weightsFrom } from './init.js';
 import { lockRun } from './lock.js';
 import type { LoopOptions, StageOptions, StageResult } from './loop.js';
+import { qualityMeasure } from './quality.js';
 import { isRefinement, resumeRefinement } from './refine.js';
 import { createRunDir, readRunConfig } from './run-dir.js';
 
@@ -46,6 +48,8 @@ export interface TrainOptions extends LoopOptions {
   readonly dtype?: 'F32' | 'F16';
   /** Folder for a compact copy of the decoded pictures. */
   readonly cache?: string;
+  /** Steps between measurements of the model's quality, a multiple of `checkpoint_every`; default: none are made. */
+  readonly evalEvery?: number;
   readonly onRead?: (done: number, total: number) => void;
 }
 
@@ -93,6 +97,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       'the autoencoder comes first — --stage diffusion — leave --stage out, or name a checkpoint by --autoencoder',
     );
   }
+  requireAtCheckpoints(options.evalEvery, stage, config);
   const run = resolve(options.out);
   if (isInside(run, await realpath(options.data).catch(() => resolve(options.data)))) {
     throw new InputError(
@@ -106,6 +111,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const given = options.autoencoderFrom ?? (config.autoencoder || initCodes ? initFrom : null);
   const autoencoderFrom = given ? resolve(given) : null;
   await rehearse(dataset, config, autoencoderFrom, initFrom);
+  if (options.evalEvery) requireEnough({ from: options.data, count: dataset.count });
   const unlock = await createRunDir(run, {
     data: resolve(options.data),
     stage,
@@ -114,12 +120,32 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     autoencoder_from: autoencoderFrom,
     init_from: initFrom,
     minutes: options.minutes ?? null,
+    eval_every: options.evalEvery ?? null,
     config: config as unknown as JsonObject,
   });
   try {
     return await runStages(run, dataset, config, stage, options, { autoencoderFrom, initFrom });
   } finally {
     await unlock();
+  }
+}
+
+/** @throws InputError for measurements where no model is published */
+function requireAtCheckpoints(
+  every: number | undefined,
+  stage: StageName,
+  { diffusion: { checkpoint_every: apart } }: TrainConfig,
+): void {
+  if (every === undefined) return;
+  if (stage === 'autoencoder') {
+    throw new InputError(
+      'an autoencoder alone draws nothing that could be measured — --eval-every — leave it out',
+    );
+  }
+  if (every % apart !== 0) {
+    throw new InputError(
+      `${every} steps are no multiple of the ${apart} between checkpoints — --eval-every — give ${Math.ceil(every / apart) * apart}, or another --checkpoint-every`,
+    );
   }
 }
 
@@ -162,6 +188,8 @@ export async function resumeTraining(options: ResumeOptions): Promise<TrainResul
   const stage = options.stage ?? (saved.stage as StageName);
   const parsed = parseTrainConfig(saved.config, join(run, 'config.json'));
   const config = override(parsed, stage, options.steps, options.learningRate);
+  const evalEvery = options.evalEvery ?? (saved.eval_every as number | null | undefined) ?? undefined;
+  requireAtCheckpoints(options.evalEvery, stage, config);
   const dataset = await readData({ ...options, data: options.data ?? saved.data }, config);
   if (dataset.fingerprint !== saved.fingerprint) {
     throw new InputError(
@@ -176,7 +204,7 @@ export async function resumeTraining(options: ResumeOptions): Promise<TrainResul
   };
   const unlock = await lockRun(run);
   try {
-    return await runStages(run, dataset, config, stage, { ...options, minutes, newLength }, from);
+    return await runStages(run, dataset, config, stage, { ...options, minutes, newLength, evalEvery }, from);
   } finally {
     await unlock();
   }
@@ -225,7 +253,7 @@ async function runStages(
   dataset: Dataset,
   config: TrainConfig,
   stage: StageName,
-  options: StageOptions,
+  options: StageOptions & { readonly evalEvery?: number },
   { autoencoderFrom, initFrom }: { autoencoderFrom: string | null; initFrom: string | null },
 ): Promise<TrainResult> {
   const stages: (StageResult & { name: string })[] = [];
@@ -259,7 +287,9 @@ async function runStages(
     }
     if (split) options = { ...options, minutes: (options.minutes as number) * (1 - AUTOENCODER_SHARE) };
   }
-  const result = await trainDiffusion(run, dataset, config, vae, options, initFrom);
+  const { evalEvery } = options;
+  const measure = evalEvery ? qualityMeasure(dataset, join(run, 'model'), evalEvery, options) : undefined;
+  const result = await trainDiffusion(run, dataset, config, vae, { ...options, measure }, initFrom);
   stages.push({ ...result, name: 'diffusion' });
   return finish(join(run, 'model'));
 }

@@ -170,6 +170,20 @@ describe('a loss that is not a number', () => {
 });
 
 describe('a run by minutes', () => {
+  it('is as long as a clock says that is not the wall’s', async () => {
+    let seconds = 0;
+    const result = await runStage(quadraticStage(fresh(), { steps: 1000 }), {
+      minutes: 1,
+      clock: () => seconds,
+      onStep: () => {
+        seconds += 2;
+      },
+    });
+    // After 6 steps (10 s on this clock: the sixth is not counted yet) there are 47 s of 95 % of a minute left.
+    expect(result.steps).toBe(6 + 23);
+    expect(result.step).toBe(29);
+  });
+
   it('finds its length from its pace and keeps it when it goes on', async () => {
     const dir = fresh();
     const stage = quadraticStage(dir, { steps: 1e6, checkpoint_every: 1e6 });
