@@ -60,7 +60,8 @@ export async function redrawn(
 
 /** Pairs of a redrawn picture and the larger original, some of them held back. */
 export class Pairs {
-  /** How many are trained on; those after them are held back. */
+  /** How many are held back, and how many trained on. */
+  readonly held: number;
   readonly trained: number;
   private readonly shuffled: Uint32Array;
   private readonly order: BatchOrder;
@@ -72,8 +73,8 @@ export class Pairs {
     private readonly size: number,
     private readonly config: RefineConfig,
   ) {
-    const held = Math.min(64, Math.round(large.count * config.held_back));
-    this.trained = Math.max(1, large.count - held);
+    this.held = Math.min(64, Math.round(large.count * config.held_back));
+    this.trained = large.count - this.held;
     this.shuffled = new Random(config.seed, 'held back').permutation(large.count);
     this.order = new BatchOrder(this.trained, config.batch_size, config.seed);
   }
@@ -99,8 +100,8 @@ export class Pairs {
 
   /** What is held back, or, of very few pictures, what there is. */
   heldBack(): { input: RgbPicture; original: RgbPicture }[] {
-    const from = this.trained < this.large.count ? this.trained : 0;
-    return Array.from(this.shuffled.subarray(from), (index) => this.at(index));
+    const [from, most] = this.held > 0 ? [this.trained, this.held] : [0, 64];
+    return Array.from(this.shuffled.subarray(from, from + most), (index) => this.at(index));
   }
 
   private at(index: number): { input: RgbPicture; original: RgbPicture } {

@@ -8,6 +8,7 @@ import type { CompileOptions } from '../engine/compile.js';
 import { initParams } from '../engine/params.js';
 import { type Scalar, type Tensor4D, tf } from '../engine/tf.js';
 import { contactSheet, type RgbPicture, writePng } from '../image/index.js';
+import { Extractor, perceptualDistance, psnr } from '../metrics/index.js';
 import { Refiner } from '../pipelines/refine.js';
 import { Random } from '../random.js';
 import { type RefinerNetwork, refine } from '../refiner/index.js';
@@ -30,16 +31,6 @@ export function refinerLoss(network: RefinerNetwork, edgeWeight: number): LossFu
   };
 }
 
-/** Peak signal-to-noise ratio of pictures of one size, in dB: of the mean squared error over all of them. */
-function psnr(made: readonly RgbPicture[], wanted: readonly RgbPicture[]): number {
-  let [sum, count] = [0, 0];
-  for (const [i, { data }] of made.entries()) {
-    for (let k = 0; k < data.length; k++) sum += (data[k] - wanted[i].data[k]) ** 2;
-    count += data.length;
-  }
-  return 10 * Math.log10(255 ** 2 / (sum / count));
-}
-
 /** As any program would enlarge it: by Lanczos's kernel. */
 async function enlarged({ data, width, height }: RgbPicture, scale: number): Promise<RgbPicture> {
   const [w, h] = [width * scale, height * scale];
@@ -48,11 +39,31 @@ async function enlarged({ data, width, height }: RgbPicture, scale: number): Pro
   return { data: pixels, width: w, height: h };
 }
 
+/** How near pictures come to the originals: means of the PSNR in dB, and of the perceptual distance (0: the same). */
+interface Nearness {
+  readonly psnr: number;
+  readonly perceptual: number;
+}
+
 /** How the refiner does on pictures that are held back, beside plain enlargement. */
 export interface RefinerScores {
   readonly pictures: number;
-  readonly psnr: number;
-  readonly psnr_enlarged: number;
+  readonly refined: Nearness;
+  readonly enlarged: Nearness;
+}
+
+async function nearness(
+  made: readonly RgbPicture[],
+  originals: readonly RgbPicture[],
+  extractor: Extractor,
+): Promise<Nearness> {
+  let [db, distance] = [0, 0];
+  for (const [i, picture] of made.entries()) {
+    db += psnr(picture, originals[i]);
+    distance += await perceptualDistance(extractor, picture, originals[i]);
+  }
+  const mean = (sum: number, digits: number) => Number((sum / made.length).toFixed(digits));
+  return { psnr: mean(db, 2), perceptual: mean(distance, 4) };
 }
 
 async function measure(
@@ -63,25 +74,25 @@ async function measure(
   options: CompileOptions,
 ): Promise<RefinerScores> {
   const held = pairs.heldBack();
+  const originals = held.map(({ original }) => original);
+  const [made, plain]: RgbPicture[][] = [[], []];
   const refiner = new Refiner(network, params, options);
   try {
-    const [made, plain]: RgbPicture[][] = [[], []];
     for (const { input } of held) {
       made.push(await refiner.run(input));
       plain.push(await enlarged(input, network.scale));
     }
-    const originals = held.map(({ original }) => original);
-    const shown = held.slice(0, 8).map((_, i) => i);
-    const rows = [plain, made, originals].flatMap((row) => shown.map((i) => row[i]));
-    await writePng(sheet, await contactSheet(rows, { columns: shown.length }));
-    const round = (x: number) => Number(x.toFixed(2));
-    return {
-      pictures: held.length,
-      psnr: round(psnr(made, originals)),
-      psnr_enlarged: round(psnr(plain, originals)),
-    };
   } finally {
     await refiner.dispose();
+  }
+  const rows = [plain, made, originals].flatMap((row) => row.slice(0, 8));
+  await writePng(sheet, await contactSheet(rows, { columns: Math.min(8, held.length) }));
+  const extractor = await Extractor.open({ threads: options.threads, taps: true });
+  try {
+    const refined = await nearness(made, originals, extractor);
+    return { pictures: held.length, refined, enlarged: await nearness(plain, originals, extractor) };
+  } finally {
+    await extractor.dispose();
   }
 }
 
@@ -113,10 +124,11 @@ export async function trainRefiner(
       fingerprint: fingerprintOf(dataFingerprint, network.config, config.seed, config.batch_size),
       publish: async (ema, step) => {
         const scores = await measure(network, ema, pairs, samplePath(run, step), { engine, threads });
+        const { pictures, refined, enlarged } = scores;
         onNote?.(
-          `${scores.pictures} pictures ${config.held_back > 0 ? 'held back' : 'of those trained on'}: refined ${scores.psnr} dB, enlarged ${scores.psnr_enlarged} dB`,
+          `${pictures} pictures ${pairs.held > 0 ? 'held back' : 'of those trained on'}: refined ${refined.psnr} dB, perceptual distance ${refined.perceptual}; enlarged ${enlarged.psnr} dB, ${enlarged.perceptual}`,
         );
-        const recipe = { step, held_back: { ...scores }, config: config as unknown as JsonObject };
+        const recipe = { step, held_back: scores, config } as unknown as JsonObject;
         await writePipelineDir(
           join(run, 'model'),
           {

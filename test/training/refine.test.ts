@@ -14,6 +14,7 @@ import { DiffusionPipeline, img2img } from '../../src/pipelines/index.js';
 import { openRefiner, refine } from '../../src/refiner/index.js';
 import { parseRefineConfig, resumeTraining, trainRefinerOf } from '../../src/training/index.js';
 import { Pairs } from '../../src/training/refine-data.js';
+import type { RefinerScores } from '../../src/training/refine-stage.js';
 import { capture } from '../cli/capture.js';
 import { noisyPicture } from '../pipelines/pictures.js';
 import { latent, temporaryFolder, writeTiny } from '../pipelines/tiny.js';
@@ -167,8 +168,9 @@ describe('training a refiner', () => {
       config: config({ strength: 0, steps: 120, batch_size: 8, learning_rate: 4e-3, ema_decay: 0.97 }),
     });
     const { sumi: told } = await readPipelineDir(at('better'));
-    const { held_back: scores } = told.refiner as { held_back: { psnr: number; psnr_enlarged: number } };
-    expect(scores.psnr).toBeGreaterThan(scores.psnr_enlarged + 0.5);
+    const { refined, enlarged } = (told.refiner as unknown as { held_back: RefinerScores }).held_back;
+    expect(refined.psnr).toBeGreaterThan(enlarged.psnr + 0.5);
+    expect(refined.perceptual).toBeLessThan(enlarged.perceptual);
   }, 60_000);
 
   it('serves the commands', async () => {
