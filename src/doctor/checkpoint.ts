@@ -13,6 +13,7 @@ import { type Finding, Findings } from './findings.js';
 import { examineScheduler } from './scheduler.js';
 import { examineSingle } from './single.js';
 import { examineText } from './text.js';
+import { examineTraining } from './training.js';
 import { tryAutoencoder, tryNetwork } from './trial.js';
 import { examineWeights } from './weights.js';
 
@@ -153,6 +154,7 @@ export async function examineCheckpoint(
   const single = await findings.attempt('files', () => readBareComponent(dir));
   const whole = single === null && findings.list.length === broken;
   const pipeline = whole ? await findings.attempt('files', () => readPipelineDir(dir)) : null;
+  await examineTraining(dir, findings);
   await examineFiles(pipeline?.dir ?? dir, findings);
   let measured: CheckpointExamination['measured'] = { scaledLatents: null, prediction: null };
   if (single) measured = await examineSingle(single, options.threads, findings);

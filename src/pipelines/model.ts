@@ -165,14 +165,12 @@ async function loadAutoencoder({ autoencoder, dir }: PipelineDir): Promise<Loade
 
 async function loadRefiner(
   { refiner, dir }: PipelineDir,
-  { config, unit }: UNetNetwork,
+  { unit }: UNetNetwork,
   autoencoder: AutoencoderNetwork | null,
 ): Promise<LoadedModel['refiner']> {
   if (!refiner) return null;
-  const reduction = autoencoder?.downscale ?? 1;
-  const side = typeof config.sample_size === 'number' ? config.sample_size * reduction : Number.NaN;
   const where = path.join(dir, REFINER_FOLDER);
-  const network = openRefiner(refiner.className, refiner.config, side, unit * reduction, where);
+  const network = openRefiner(refiner.className, refiner.config, unit * (autoencoder?.downscale ?? 1), where);
   return { network, params: await loadParams(network.specs, refiner.weights) };
 }
 

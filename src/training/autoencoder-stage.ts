@@ -127,6 +127,7 @@ export async function trainAutoencoder(
         };
         const made = await reconstruct(model, ema, pictures, options);
         await writePng(samplePath(dir, step), await sideBySide(pictures.data, made, config.size));
+        return {};
       },
     },
     options,

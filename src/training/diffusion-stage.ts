@@ -12,6 +12,7 @@ import { FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
 import { encodeDataset } from './autoencoder.js';
 import type { TrainedAutoencoder } from './autoencoder-stage.js';
 import { Captions, textModelOf } from './captions.js';
+import { colourFacts, coloursOf, datasetColours } from './colours.js';
 import type { TrainConfig } from './config.js';
 import { denoiserFor } from './denoiser.js';
 import { diffusionLoss, Noising } from './diffusion.js';
@@ -54,6 +55,7 @@ export async function trainDiffusion(
     return start ? weightsFrom(start, specs, fresh) : fresh;
   };
   const clean = vae ? await latentBatches(vae, dataset, config, options) : pixelBatches(dataset, config);
+  const colours = datasetColours(dataset);
   return runStage(
     {
       name: 'diffusion',
@@ -110,7 +112,8 @@ export async function trainDiffusion(
         );
         const shown = captions ? { texts: labels > 0 ? dataset.labels : [''] } : { labels: dataset.labels };
         const { engine, threads } = options;
-        await sampleSheet(dir, samplePath(run, step), shown, { engine, threads });
+        const pictures = await sampleSheet(dir, samplePath(run, step), shown, { engine, threads });
+        return colourFacts(coloursOf(pictures), colours);
       },
       measure: options.measure,
     },

@@ -16,6 +16,9 @@ import type { UNetInputs, UNetNetwork } from '../unet/index.js';
 import type { DiffusionStage } from './config.js';
 import type { LossFunction } from './step.js';
 
+/** Parts of the process whose errors are told apart: `mse_1`, the least noisy quarter, to `mse_4`. */
+const BANDS = 4;
+
 /** Clean samples of a step, whatever they are: pixels or scaled latents. */
 export interface CleanBatch {
   /** [N, H, W, C] */
@@ -26,15 +29,22 @@ export interface CleanBatch {
 
 /**
  * Weighted mean squared error of the prediction (Ho et al. 2020, eq. 14). Batch: `sample` [N, H, W, C] noisy,
- * `timesteps` [N], `target` like `sample`, `weights` [N], `labels` int32 [N] for a model with classes, `context` [N, T, C] for one that is
+ * `timesteps` [N], `target` like `sample`, `weights` [N], `bands` [4, N] (which quarter of the
+ * process each is in, as 0 and 1), `labels` int32 [N] for a model with classes, `context` [N, T, C] for one that is
  * told texts.
  */
 export function diffusionLoss(network: UNetNetwork): LossFunction {
-  return (params, { target, weights, ...inputs }) => {
+  return (params, { target, weights, bands, ...inputs }) => {
     const prediction = network.predict(params, inputs as unknown as UNetInputs);
     const perSample = tf.mean(tf.square(tf.sub(prediction, target)), [1, 2, 3]);
     const loss = tf.mean(tf.mul(perSample, weights)) as Scalar;
-    return { loss, metrics: { mse: tf.mean(perSample) as Scalar } };
+    const metrics: Record<string, Scalar> = { mse: tf.mean(perSample) as Scalar };
+    for (let k = 0; k < BANDS; k++) {
+      const mask = tf.slice(bands, [k, 0], [1, -1]);
+      // A band without samples has no mean: 0 of 0 is no number.
+      metrics[`mse_${k + 1}`] = tf.div(tf.sum(tf.mul(mask, perSample)), tf.sum(mask)) as Scalar;
+    }
+    return { loss, metrics };
   };
 }
 
@@ -82,6 +92,7 @@ export class Noising {
       timesteps: { data: timesteps, shape: [n], dtype: 'float32' as const },
       target: { data: target, shape, dtype: 'float32' as const },
       weights: { data: weights, shape: [n], dtype: 'float32' as const },
+      bands: { data: bandsOf(times), shape: [BANDS, n], dtype: 'float32' as const },
     });
     if (predictionType === FLOW_PREDICTION) {
       const { sample, velocity } = flowSample(samples, noise, times);
@@ -120,4 +131,12 @@ export class Noising {
     // The data's order is random already, but shuffling keeps a resumed epoch from pairing places with times.
     return Float64Array.from(random.permutation(n), (i) => ((i + offset) / n) % 1);
   }
+}
+
+/** Which band each time is in, [BANDS, N] of 0 and 1. */
+function bandsOf(times: Float64Array): Float32Array {
+  const n = times.length;
+  const masks = new Float32Array(BANDS * n);
+  for (const [i, time] of times.entries()) masks[Math.min(BANDS - 1, Math.floor(time * BANDS)) * n + i] = 1;
+  return masks;
 }

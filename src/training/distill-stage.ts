@@ -117,7 +117,7 @@ export async function trainStudent(
   const shape = [...sampleSide(model), model.unet.in_channels];
   const { length: classes } = model.labels;
   const { specs } = model.network;
-  const publish = async (ema: Float32Array, step: number): Promise<void> => {
+  const publish = async (ema: Float32Array, step: number): Promise<JsonObject> => {
     const out = join(run, 'model');
     await writePipelineDir(
       out,
@@ -143,6 +143,7 @@ export async function trainStudent(
       options.dtype,
     );
     await sheet.write(out, samplePath(run, step));
+    return {};
   };
   return runStage(
     {

@@ -6,11 +6,11 @@ import { optimizer } from './config.js';
 
 const count = z.number().int().positive();
 
-/** Four levels without attention: what is to be refined is near, and any size will do. */
+/** Three levels without attention: what is to be refined is near, and any size will do. */
 const MODEL: UNet2DConfigInput = {
-  block_out_channels: [32, 48, 64, 96],
-  down_block_types: ['DownBlock2D', 'DownBlock2D', 'DownBlock2D', 'DownBlock2D'],
-  up_block_types: ['UpBlock2D', 'UpBlock2D', 'UpBlock2D', 'UpBlock2D'],
+  block_out_channels: [32, 64, 96],
+  down_block_types: ['DownBlock2D', 'DownBlock2D', 'DownBlock2D'],
+  up_block_types: ['UpBlock2D', 'UpBlock2D', 'UpBlock2D'],
   layers_per_block: 1,
   norm_num_groups: 8,
   add_attention: false,
@@ -18,7 +18,7 @@ const MODEL: UNet2DConfigInput = {
 
 const schema = z.strictObject({
   ...optimizer,
-  batch_size: count.default(4),
+  batch_size: count.default(8),
   learning_rate: z.number().positive().default(5e-4),
   lr_warmup_steps: z.number().int().nonnegative().default(100),
   steps: count.default(4000),

@@ -142,6 +142,7 @@ export async function trainRefiner(
           },
           options.dtype,
         );
+        return { refined_psnr: refined.psnr, refined_perceptual: refined.perceptual };
       },
     },
     options,

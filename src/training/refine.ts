@@ -127,11 +127,10 @@ async function open({
       );
     const size = side * config.scale;
     const unit = pipeline.codec.reduction * pipeline.model.network.unit;
-    const shape = { in_channels: 3, out_channels: 3, sample_size: size };
+    const shape = { in_channels: 3, out_channels: 3 * config.scale ** 2, sample_size: side };
     const network = openRefiner(
       UNET2D_CLASS_NAME,
       { ...config.model, ...shape },
-      side,
       unit,
       'the refiner’s model',
     );

@@ -91,6 +91,13 @@ export class MetricsLog {
     return log;
   }
 
+  /** Forgets what was written after `step`. */
+  async rewind(step: number): Promise<void> {
+    await this.flush();
+    const log = await MetricsLog.open(this.dir, step);
+    this.history.splice(0, this.history.length, ...log.history);
+  }
+
   add(metrics: Metrics): void {
     this.history.push(metrics);
     this.pending.push(`${JSON.stringify(metrics)}\n`);

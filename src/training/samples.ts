@@ -5,13 +5,13 @@ import { DiffusionPipeline, type PipelineOptions } from '../pipelines/index.js';
 const PER_LABEL = 4;
 const MOST = 32;
 
-/** Writes a sheet of pictures drawn by a checkpoint: some of each label, or 8 pictures; of texts, two of each. */
+/** Writes a sheet of pictures drawn by a checkpoint: some of each label, or 8 pictures; of texts, two of each. @returns them */
 export async function sampleSheet(
   model: string,
   path: string,
   { labels = [], texts = [] }: { readonly labels?: readonly string[]; readonly texts?: readonly string[] },
   options: PipelineOptions & { signal?: AbortSignal },
-): Promise<void> {
+): Promise<RgbPicture[]> {
   const pipeline = await DiffusionPipeline.fromPretrained(model, options);
   try {
     const shown = labels
@@ -26,6 +26,7 @@ export async function sampleSheet(
       pictures.push(...(await pipeline.generate({ ...common, label, count: shown.length || 8 })));
     }
     await writePng(path, await contactSheet(pictures, { columns: 2 * PER_LABEL }));
+    return pictures;
   } finally {
     await pipeline.dispose();
   }
