@@ -17,7 +17,7 @@ export const moving: RenderedKind = {
     { name: 'disc', mask: '#ff0000', colour: '#ff3b30' },
     { name: 'box', mask: '#0000ff', colour: '#2f7bff' },
   ],
-  defaultCount: 240,
+  defaultCount: 800,
   frames: 8,
   draw(canvas, dice, frame) {
     const hue = dice.between(0, 360);

@@ -228,7 +228,7 @@ export const sprites: RenderedKind = {
     { name: 'background', mask: '#000000' },
     { name: 'object', mask: '#ffffff' },
   ],
-  defaultCount: 400,
+  defaultCount: 800,
   draw(canvas, dice) {
     const ground = texture(canvas, dice);
     const number = dice.chance(0.7) ? 1 : 2;
