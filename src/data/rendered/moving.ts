@@ -30,21 +30,19 @@ export const moving: RenderedKind = {
         `fill="hsl(${hue + dice.between(-40, 40)},20%,${dice.between(30, 70)}%)" opacity="0.5"`,
       );
     }
-    const movers = dice.whole(2, 4);
-    for (let i = 0; i < movers; i++) {
+    const movers = Array.from({ length: dice.whole(2, 4) }, () => {
       const r = dice.between(6, 11);
       const [x, y] = [dice.between(r, 100 - r), dice.between(r, 100 - r)];
       const [vx, vy] = [dice.between(-6, 6), dice.between(-6, 6)];
       const where: Point = [bounce(x, vx, frame, r, 100 - r), bounce(y, vy, frame, r, 100 - r)];
       const paint = dice.colour([0, 360], [60, 95], [40, 62]);
       const turn = dice.between(0, 90) + frame * dice.between(-12, 12);
-      const disc = dice.chance(0.5);
-      canvas.fill(disc ? 1 : 2, disc ? circle(where, r) : box(where, r * 1.7, r * 1.7, turn), paint, {
-        colour: '#111',
-        width: 0.8,
-      });
-    }
+      const label = dice.chance(0.5) ? 1 : 2;
+      const form = label === 1 ? circle(where, r) : box(where, r * 1.7, r * 1.7, turn);
+      canvas.fill(label, form, paint, { colour: '#111', width: 0.8 });
+      return { label, at: where };
+    });
     const finish = { grain: 5, texture: [12, 4], clouds: 14, stretch: 1, light: 8, blur: 0.3 };
-    return { objects: movers, finish };
+    return { objects: movers.length, finish, movers };
   },
 };
