@@ -39,13 +39,13 @@ export const EXAMPLES: Readonly<Record<RenderedName, SegmentConfigInput>> = {
   leaves: turned,
   streets: { ...close, steps: 400 },
   scratches: { ...close, augment: { quarters: true } },
-  // A hundred clips have few colours: the form is to tell what a thing is.
-  moving: { ...close, steps: 400, augment: { quarters: true, colour: 0.5 } },
+  // Few clips have few colours, which are not to tell what a thing is.
+  moving: { ...close, steps: 400, augment: { quarters: true, colour: 0.4 } },
   // The shipped model. Any colour on any ground takes a wider view, more pictures and more steps.
   sprites: {
     ...common,
     model: { base: 16, levels: 4 },
-    steps: 1000,
+    steps: 1200,
     augment: { quarters: true, scale: 0.3, colour: 0.25 },
   },
 };

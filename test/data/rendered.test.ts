@@ -60,7 +60,7 @@ it('moving: says where each thing is, in one order through a clip', async () => 
       expect(movers).toHaveLength(objects);
       const { class: name, x, y } = movers?.at(-1) ?? { class: '', x: 0, y: 0 }; // the last lies on top
       const at = (Math.floor(y) * 96 + Math.floor(x)) * 3;
-      expect([...mask.data.subarray(at, at + 3)]).toEqual(name === 'disc' ? [255, 0, 0] : [0, 0, 255]);
+      expect([...mask.data.subarray(at, at + 3)]).toEqual(name === 'ball' ? [255, 0, 0] : [0, 0, 255]);
     }
     const [first, second, last] = frames.map(({ movers }) => movers ?? []);
     first.forEach((mover, i) => {
