@@ -44,8 +44,8 @@ export const EXAMPLES: Readonly<Record<RenderedName, SegmentConfigInput>> = {
   // The shipped model. Any colour on any ground takes a wider view, more pictures and more steps.
   sprites: {
     ...common,
-    model: { base: 16, levels: 4 },
-    steps: 1200,
+    model: { base: 12, levels: 4 },
+    steps: 1000,
     augment: { quarters: true, scale: 0.3, colour: 0.25 },
   },
 };
