@@ -1,6 +1,6 @@
 /**
  * How well a model cuts out drawings of a kind that it has never seen: DiceBear's characters and, where their packages
- * are installed, emoji of four makers, each on textures like those trained on and on plain colours.
+ * are installed, emoji of four makers, each on grounds like those trained on and on soft plain colours.
  *
  *   npx tsx bench/segmentation/cutout.ts --sheet cutouts.png
  */
@@ -52,7 +52,7 @@ function drawings(): Map<string, Draw> {
   return sets;
 }
 
-async function ground(kind: string, name: string, index: number): Promise<RgbPicture> {
+async function ground(kind: 'rendered' | 'plain', name: string, index: number): Promise<RgbPicture> {
   const random = new Random(argv.seed, 'cutout', name, index);
   const canvas = new Canvas(['#000000']);
   if (kind === 'plain') {
@@ -109,10 +109,17 @@ function over(cut: ReturnType<typeof cutOut>): RgbPicture {
 
 const segmenter = new Segmenter(await readSegmentModel(argv.model));
 const cells: RgbPicture[] = [];
+const all: number[] = [];
+const say = (scores: readonly number[]) => {
+  const sorted = [...scores].sort((a, b) => a - b);
+  const mean = scores.reduce((a, b) => a + b) / scores.length;
+  const poor = scores.filter((s) => s < 0.8).length;
+  return `${mean.toFixed(3)} (median ${sorted[sorted.length >> 1].toFixed(3)}, ${poor} of ${scores.length} below 0.8)`;
+};
 try {
   for (const [name, draw] of drawings()) {
     const line: string[] = [];
-    for (const kind of ['textured', 'plain']) {
+    for (const kind of ['rendered', 'plain'] as const) {
       const scores: number[] = [];
       for (let i = 0; i < argv.count; i++) {
         const { picture, truth } = await compose(draw(i), await ground(kind, name, i));
@@ -120,16 +127,13 @@ try {
         scores.push(dice(foreground, truth));
         if (i < 4) cells.push(picture, over(cutOut(picture, foreground)));
       }
-      scores.sort((a, b) => a - b);
-      const mean = scores.reduce((a, b) => a + b) / scores.length;
-      const poor = scores.filter((s) => s < 0.8).length;
-      line.push(
-        `${kind} ${mean.toFixed(3)} (median ${scores[scores.length >> 1].toFixed(3)}, ${poor} below 0.8)`,
-      );
+      all.push(...scores);
+      line.push(`${kind} ${say(scores)}`);
     }
     console.log(`${name}: mean Dice ${line.join(', ')}`);
   }
 } finally {
   await segmenter.dispose();
 }
+console.log(`all: mean Dice ${say(all)}`);
 if (argv.sheet) await writePng(argv.sheet, await contactSheet(cells, { columns: 16, gap: 2 }));

@@ -1,6 +1,7 @@
 /** Drawn things on textured and plain grounds, to be cut out. */
 import { blob, type Canvas, type Dice, hsl, type Point } from './canvas.js';
-import { FORMS, type Tone, tone } from './forms.js';
+import { FIGURES } from './figures.js';
+import { THINGS, type Tone, tone } from './forms.js';
 import type { Finish, RenderedKind } from './scene.js';
 
 /** A ground: its main colour, and what its finish adds. */
@@ -65,7 +66,7 @@ export const sprites: RenderedKind = {
       const line = outlined ? { colour, width: dice.between(0.7, 2) } : undefined;
       let main = tone(dice);
       while (!outlined && !seen(main, ground.tone)) main = tone(dice);
-      dice.pick(FORMS)(canvas, dice, place, main, line);
+      dice.pick([...THINGS, ...FIGURES])(canvas, dice, place, main, line);
     }
     const clean = dice.chance(0.4);
     const finish = {
