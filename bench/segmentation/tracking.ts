@@ -22,7 +22,11 @@ const argv = await yargs(hideBin(process.argv))
   .option('frames', { type: 'number', default: 16 })
   .option('size', { type: 'number', default: 96 })
   .option('seed', { type: 'number', default: 2, describe: '0 is trained on, 1 chose the settings' })
-  .option('gap', { type: 'number', default: 4, describe: 'Pixels that things keep apart, at least' })
+  .option('gap', {
+    type: 'number',
+    default: 4,
+    describe: 'Pixels that things keep apart, at least; below 0: any clip',
+  })
   .strict()
   .parse();
 
@@ -64,7 +68,7 @@ let drawn = 0;
 try {
   for (; scores.length < argv.clips; drawn++) {
     const frames = await drawClip(drawn);
-    if (!frames.every(apart)) continue;
+    if (argv.gap >= 0 && !frames.every(apart)) continue;
     const folder = join(work, String(drawn));
     await mkdir(folder);
     for (const [i, { picture }] of frames.entries()) await writePng(join(folder, `${i}.png`), picture);
@@ -87,7 +91,7 @@ try {
 }
 const total = sumTracking(scores);
 console.log(
-  `${scores.length} of ${drawn} clips keep things apart, ${argv.frames} frames each, seed ${argv.seed}`,
+  `${scores.length} of ${drawn} clips${argv.gap < 0 ? '' : ' keep things apart'}, ${argv.frames} frames each, seed ${argv.seed}`,
 );
 console.log(
   `${total.things} things in ${total.sightings} sightings: ${total.whole} followed whole, ${total.swaps} swaps, ${total.missed} missed, ${total.invented} invented, ${total.misnamed} misnamed, middles ${total.off.toFixed(2)} pixels off`,
