@@ -1,4 +1,4 @@
-/** How well things were followed, and changes found, against what is known of rendered scenes. */
+/** How well things were followed, against what is known of rendered clips. */
 
 export interface Spot {
   readonly x: number;

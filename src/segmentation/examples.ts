@@ -41,9 +41,11 @@ export const EXAMPLES: Readonly<Record<RenderedName, SegmentConfigInput>> = {
   scratches: { ...close, augment: { quarters: true } },
   // Few clips have few colours, which are not to tell what a thing is.
   moving: { ...close, steps: 400, augment: { quarters: true, colour: 0.4 } },
-  // The shipped model. Any colour on any ground takes a wider view, more pictures and more steps.
+  // The shipped model. Any colour on any ground takes a wider view, more pictures and more steps; what is larger than all
+  // that it has seen is made smaller.
   sprites: {
     ...common,
+    resize: 128,
     model: { base: 12, levels: 4 },
     steps: 1000,
     augment: { quarters: true, scale: 0.3, colour: 0.25 },

@@ -118,7 +118,7 @@ const animal: Form = (canvas, dice, place, main, line) => {
   }
   canvas.fill(1, circle(on(place, 0.6, up), place.r * size), flat(main, 4), line);
   canvas.decorate(oval(place, 0.05, 0.35, 0.35, 0.2), `fill="${flat(tone(dice))}" opacity="0.7"`);
-  features(canvas, dice, place, up - 0.05, 0.4);
+  features(canvas, dice, { ...place, centre: on(place, 0.6, up), r: place.r * size * 1.4 }, -0.15, 0.6);
 };
 
 /** An upright figure of large pixels, alike on both sides. */
@@ -128,7 +128,7 @@ const pixels: Form = (canvas, dice, place, main) => {
   const tones = [main, main, tone(dice), tone(dice)];
   let half = dice.whole(2, 3);
   for (let row = 0; row < rows; row++) {
-    half = Math.max(1, Math.min(rows / 2, half + dice.whole(-1, 1)));
+    half = Math.max(1, Math.min(Math.floor(rows / 2), half + dice.whole(-1, 1)));
     let paint = dice.pick(tones);
     for (let column = 0; column < half; column++) {
       if (dice.chance(0.4)) paint = dice.pick(tones);
