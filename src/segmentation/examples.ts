@@ -45,7 +45,7 @@ export const EXAMPLES: Readonly<Record<RenderedName, SegmentConfigInput>> = {
   // that it has seen is made smaller.
   sprites: {
     ...common,
-    resize: 128,
+    resize: 96,
     model: { base: 12, levels: 4 },
     steps: 1000,
     augment: { quarters: true, scale: 0.3, colour: 0.25 },
