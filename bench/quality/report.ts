@@ -38,7 +38,7 @@ export function overSeeds(values: readonly number[]): { mean: number; half: numb
 const cells = (values: readonly string[]): string => `| ${values.join(' | ')} |`;
 
 export function markdown(results: readonly Result[], data: string): string {
-  const head = ['recipe', 'seed', 'KID × 1000 (95 %)', 'FID', 'precision', 'recall', 'parameters', 'steps'];
+  const head = ['recipe', 'seed', 'KID (95 %)', 'FID', 'precision', 'recall', 'parameters', 'steps'];
   const rows = results.map(({ recipe, seed, evaluation, parameters, steps, cpuSeconds, ...result }) => [
     recipe,
     String(seed),
@@ -56,9 +56,9 @@ export function markdown(results: readonly Result[], data: string): string {
   const recipes = [...new Set(results.map(({ recipe }) => recipe))];
   const means = recipes.flatMap((recipe) => {
     const own = results.filter((result) => result.recipe === recipe);
-    const mean = overSeeds(own.map((result) => 1000 * result.evaluation.kid.value));
+    const mean = overSeeds(own.map((result) => result.evaluation.kid.value));
     return mean
-      ? [`- ${recipe}: ${mean.mean.toFixed(2)} ± ${mean.half.toFixed(2)} over ${own.length} seeds`]
+      ? [`- ${recipe}: ${mean.mean.toFixed(3)} ± ${mean.half.toFixed(3)} over ${own.length} seeds`]
       : [];
   });
   return [
@@ -68,10 +68,8 @@ export function markdown(results: readonly Result[], data: string): string {
     cells([...head, '', ''].map(() => '---')),
     ...rows.map(cells),
     '',
-    ...(means.length > 0
-      ? ['KID × 1000, mean and 95 % interval by the scatter of seeds:', '', ...means, '']
-      : []),
-    `Real pictures against each other (${floor.count}): KID × 1000 ${kidText(floor.kid)}.`,
+    ...(means.length > 0 ? ['KID, mean and 95 % interval by the scatter of seeds:', '', ...means, ''] : []),
+    `Real pictures against each other (${floor.count}): KID ${kidText(floor.kid)}.`,
     `Features: ${extractorText(evaluation)}.`,
     '',
   ].join('\n');

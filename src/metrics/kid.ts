@@ -21,24 +21,42 @@ interface Sums {
   readonly total: number;
 }
 
-/** Sums of k(x, y) = (x·y / d + 1)³ over all pairs; a set against itself leaves out each row with itself. */
-function kernelSums(a: Matrix, b: Matrix): Sums {
+/** k(x, y) = (x·y / d + 1)³ of row i with the rows of the other set from `from` on, into `out`. */
+function kernels(a: Matrix, i: number, b: Matrix, out: Float64Array, from: number): void {
+  dots(a, i, b, out, from);
+  for (let j = from; j < b.rows; j++) out[j] = (out[j] / a.columns + 1) ** 3;
+}
+
+/** Sums of k over all pairs of two sets. */
+function crossSums(a: Matrix, b: Matrix): Sums {
   const rows = new Float64Array(a.rows);
   const columns = new Float64Array(b.rows);
   const row = new Float64Array(b.rows);
-  let total = 0;
   for (let i = 0; i < a.rows; i++) {
-    dots(a, i, b, row);
+    kernels(a, i, b, row, 0);
     for (let j = 0; j < b.rows; j++) {
-      if (a === b && i === j) continue;
-      const value = (row[j] / a.columns + 1) ** 3;
-      rows[i] += value;
-      columns[j] += value;
+      rows[i] += row[j];
+      columns[j] += row[j];
     }
-    total += rows[i];
   }
-  return { rows, columns, total };
+  return { rows, columns, total: sum(rows) };
 }
+
+/** Sums of k over all pairs of different rows of a set, both ways round. */
+function ownSums(set: Matrix): Sums {
+  const rows = new Float64Array(set.rows);
+  const row = new Float64Array(set.rows);
+  for (let i = 0; i < set.rows; i++) {
+    kernels(set, i, set, row, i + 1);
+    for (let j = i + 1; j < set.rows; j++) {
+      rows[i] += row[j];
+      rows[j] += row[j];
+    }
+  }
+  return { rows, columns: rows, total: sum(rows) };
+}
+
+const sum = (values: Float64Array): number => values.reduce((total, v) => total + v, 0);
 
 /**
  * Squared maximum mean discrepancy of two sets of features under the cubic polynomial kernel, by the unbiased estimator
@@ -49,7 +67,7 @@ function kernelSums(a: Matrix, b: Matrix): Sums {
  * @param b features [m, d], m ≥ 3
  */
 export function kernelDistance(a: Matrix, b: Matrix): Estimate {
-  const [aa, bb, ab] = [kernelSums(a, a), kernelSums(b, b), kernelSums(a, b)];
+  const [aa, bb, ab] = [ownSums(a), ownSums(b), crossSums(a, b)];
   const [n, m] = [a.rows, b.rows];
   const within = ({ total }: Sums, count: number) => total / (count * (count - 1));
   const value = within(aa, n) + within(bb, m) - (2 * ab.total) / (n * m);
@@ -64,6 +82,6 @@ export function kernelDistance(a: Matrix, b: Matrix): Estimate {
 
 function jackknife(values: Float64Array): number {
   const n = values.length;
-  const mean = values.reduce((sum, v) => sum + v, 0) / n;
-  return ((n - 1) / n) * values.reduce((sum, v) => sum + (v - mean) ** 2, 0);
+  const mean = sum(values) / n;
+  return ((n - 1) / n) * sum(values.map((v) => (v - mean) ** 2));
 }

@@ -18,25 +18,18 @@ type Row = readonly string[];
 /** A table: its head, then its rows. */
 export type Table = readonly Row[];
 
-const estimateText = ({ value, low, high }: Estimate): string =>
-  `${value.toFixed(2)} (${low.toFixed(2)} … ${high.toFixed(2)})`;
+const estimateText = ({ value, low, high }: Estimate, digits: number): string =>
+  `${value.toFixed(digits)} (${low.toFixed(digits)} … ${high.toFixed(digits)})`;
 
-/** Times 1000, as papers do: distances of pictures are small numbers. */
-export const kidText = ({ low, high, value, standardError }: Estimate): string =>
-  estimateText({
-    value: 1000 * value,
-    low: 1000 * low,
-    high: 1000 * high,
-    standardError: 1000 * standardError,
-  });
+export const kidText = (kid: Estimate): string => estimateText(kid, 3);
 
 /** All figures beside those of real pictures. */
 export function figures({ kid, fid, fidInfinity, overlap, floor }: PictureEvaluation): Table {
   return [
     ['', 'generated', `floor: ${floor.count} ${floor.of}`],
-    ['KID × 1000 (95 %)', kidText(kid), kidText(floor.kid)],
+    ['KID (95 %)', kidText(kid), kidText(floor.kid)],
     ['FID', fid.toFixed(2), floor.fid.toFixed(2)],
-    ['FID∞ (95 % of its line)', estimateText(fidInfinity), ''],
+    ['FID∞ (95 % of its line)', estimateText(fidInfinity, 2), ''],
     ['precision', overlap.precision.toFixed(3), ''],
     ['recall', overlap.recall.toFixed(3), ''],
     ['density', overlap.density.toFixed(3), ''],
@@ -48,7 +41,7 @@ export function figures({ kid, fid, fidInfinity, overlap, floor }: PictureEvalua
 export function labelFigures({ labels }: PictureEvaluation): Table | null {
   if (labels.length === 0) return null;
   return [
-    ['label', 'generated', 'real', 'KID × 1000 (95 %)', 'precision', 'recall'],
+    ['label', 'generated', 'real', 'KID (95 %)', 'precision', 'recall'],
     ...labels.map(({ label, generated, real, kid, precision, recall }) => [
       label,
       String(generated),

@@ -10,13 +10,13 @@ export function takeRows({ columns, data }: Matrix, rows: readonly number[]): Ma
   return { rows: rows.length, columns, data: out };
 }
 
-/** Dot products of row `i` of `a` with every row of `b`, summed in float64, into `out`. */
-export function dots(a: Matrix, i: number, b: Matrix, out: Float64Array): void {
+/** Dot products of row `i` of `a` with the rows of `b` from `from` on, summed in float64, into `out`. */
+export function dots(a: Matrix, i: number, b: Matrix, out: Float64Array, from = 0): void {
   const { columns } = a;
   const { data } = b;
   const row = Float64Array.from(a.data.subarray(i * columns, (i + 1) * columns));
   const even = columns - (columns % 4);
-  for (let j = 0; j < b.rows; j++) {
+  for (let j = from; j < b.rows; j++) {
     const at = j * columns;
     // Four sums: one would wait for itself.
     let [s0, s1, s2, s3] = [0, 0, 0, 0];

@@ -63,7 +63,7 @@ export function qualityMeasure(
         kept ??= await extractor.features(real.count, real.at, { signal });
         const kid = kernelDistance(await extractor.features(DRAWN, generated.at, { signal }), kept);
         const name = extractorName(extractor.identity);
-        options.onNote?.(`step ${step}: KID × 1000 is ${kidText(kid)}, of ${DRAWN} pictures, by ${name}`);
+        options.onNote?.(`step ${step}: KID is ${kidText(kid)}, of ${DRAWN} pictures, by ${name}`);
         return {
           kid: kid.value,
           kid_standard_error: kid.standardError,

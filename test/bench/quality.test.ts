@@ -44,11 +44,11 @@ describe('bench/quality', () => {
     const text = markdown(results, 'data/x');
     expect(text).toContain('500 pictures of each model against 2000 of data/x (64×64).');
     expect(text).toContain(
-      '| sumi | 0 | 10.00 (8.04 … 11.96) | 12.3 | 0.50 | 0.25 | 4.6 M | 1200 | 1.50 | DDIMScheduler, 30 steps, 0.42 s |',
+      '| sumi | 0 | 0.010 (0.008 … 0.012) | 12.3 | 0.50 | 0.25 | 4.6 M | 1200 | 1.50 | DDIMScheduler, 30 steps, 0.42 s |',
     );
-    expect(text).toMatch(/- sumi: 11\.00 ± 12\.71 over 2 seeds/);
+    expect(text).toMatch(/- sumi: 0\.011 ± 0\.013 over 2 seeds/);
     expect(text).not.toMatch(/- diffusers/);
-    expect(text).toContain('Real pictures against each other (500): KID × 1000 0.10 (-1.86 … 2.06).');
+    expect(text).toContain('Real pictures against each other (500): KID 0.000 (-0.002 … 0.002).');
     expect(text).toContain('Features: net abcdef012345, 320 numbers');
     const widths = text
       .split('\n')
