@@ -17,6 +17,7 @@ import { Random } from '../random.js';
 import type { DDIMScheduler } from '../schedulers/index.js';
 import type { UNetNetwork } from '../unet/index.js';
 import type { DistillConfig } from './distill-config.js';
+import { GROUP, WalkPool, type Walks } from './distill-pool.js';
 import { ComparisonSheet } from './distill-sheet.js';
 import { landing, targetFor } from './distill-target.js';
 import { sampleSide, studentScheduler, type Teacher } from './distill-teacher.js';
@@ -59,13 +60,11 @@ export function landingLoss(network: UNetNetwork): LossFunction {
 }
 
 /**
- * Inputs of the loss for the pictures of one step: [steps·n, …], a step of the student after another.
- * @param states of `Teacher.walk`, one more than there are steps
+ * Inputs of the loss for some pictures: [steps·n, …], a step of the student after another.
  * @param shape of one sample, [H, W, C]
  */
 export function landingBatch(
-  states: readonly Float32Array[],
-  labels: Int32Array | null,
+  { states, labels }: Walks,
   shape: readonly number[],
   steps: readonly StudentStep[],
 ): Record<string, Feed> {
@@ -106,7 +105,7 @@ export async function trainStudent(
   options: StageOptions,
 ): Promise<StageResult> {
   const { model, studentSteps: count, guidanceScale } = teacher;
-  const { batch_size: pictures, seed } = config;
+  const { batch_size: batchSize, reuse, pool: size, seed } = config;
   const scheduler = studentScheduler(model);
   const steps = studentSteps(scheduler, count);
   const sheet = new ComparisonSheet(dir.dir, guidanceScale, {
@@ -116,6 +115,13 @@ export async function trainStudent(
   const random = new Random(seed, 'distillation');
   const shape = [...sampleSide(model), model.unet.in_channels];
   const { length: classes } = model.labels;
+  const draw = async (group: number): Promise<Walks> => {
+    const noise = random.fork('noise', group).normal(GROUP * shape.reduce((a, b) => a * b));
+    const drawn = random.fork('labels', group);
+    const labels = classes > 0 ? Int32Array.from({ length: GROUP }, () => drawn.int(classes)) : null;
+    return { states: await teacher.walk(noise, labels), labels };
+  };
+  const pool = new WalkPool(draw, random, { batchSize, reuse, size, signal: options.signal });
   const { specs } = model.network;
   const publish = async (ema: Float32Array, step: number): Promise<void> => {
     const out = join(run, 'model');
@@ -152,13 +158,8 @@ export async function trainStudent(
       specs,
       loss: landingLoss(model.network),
       init: () => model.unetParams.slice(),
-      batch: async (step) => {
-        const noise = random.fork('noise', step).normal(pictures * shape.reduce((a, b) => a * b));
-        const drawn = random.fork('labels', step);
-        const labels = classes > 0 ? Int32Array.from({ length: pictures }, () => drawn.int(classes)) : null;
-        return landingBatch(await teacher.walk(noise, labels), labels, shape, steps);
-      },
-      fingerprint: fingerprintOf(teacher.fingerprint, seed, pictures),
+      batch: async (step) => landingBatch(await pool.at(step), shape, steps),
+      fingerprint: fingerprintOf(teacher.fingerprint, seed, batchSize, reuse, size),
       publish,
     },
     options,
