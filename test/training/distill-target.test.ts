@@ -5,8 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { type DiffusionPrediction, PREDICTION_TYPES } from '../../src/diffusion/index.js';
 import { DDIMScheduler } from '../../src/schedulers/index.js';
-import { landingBatch, studentSteps } from '../../src/training/distill-stage.js';
-import { landing, targetFor } from '../../src/training/distill-target.js';
+import { landing, landingBatch, studentSteps, targetFor } from '../../src/training/distill-target.js';
 
 const [MEAN, DEVIATION] = [0.3, 0.6];
 
