@@ -7,9 +7,10 @@ const count = z.number().int().positive();
 
 const schema = z.strictObject({
   ...optimizer,
-  /** Pictures that the teacher draws for a step; the student learns all of its own steps from each. */
+  /** Pictures a step; the student learns all of its own steps from each. */
   batch_size: count.default(8),
-  learning_rate: z.number().positive().default(3e-4),
+  /** A tenth of what the teacher may have been trained with: the student begins where that ended. */
+  learning_rate: z.number().positive().default(5e-5),
   lr_warmup_steps: z.number().int().nonnegative().default(50),
   ema_decay: z.number().min(0).lt(1).default(0.995),
   steps: count.default(2000),
@@ -19,6 +20,10 @@ const schema = z.strictObject({
   student_steps: count.default(4),
   /** Steps of the teacher for one of the student's. */
   teacher_steps: count.default(4),
+  /** How many steps of training learn from a picture of the teacher's, on average. */
+  reuse: z.number().min(1).default(4),
+  /** Pictures of the teacher's that are held at a time. */
+  pool: count.default(128),
   /** Weight of the guidance that becomes part of the student; null: the teacher's own. */
   guidance_scale: z.number().nonnegative().nullable().default(null),
 });

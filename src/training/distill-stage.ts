@@ -10,88 +10,14 @@ import { basename, join } from 'node:path';
 import type { JsonObject } from '../checkpoint/json.js';
 import type { PipelineDir } from '../checkpoint/pipeline.js';
 import { writePipelineDir } from '../checkpoint/write.js';
-import type { ConversionCoefficients } from '../diffusion/index.js';
-import type { Feed } from '../engine/session.js';
-import { type Scalar, type Tensor1D, type Tensor4D, tf } from '../engine/tf.js';
 import { Random } from '../random.js';
-import type { DDIMScheduler } from '../schedulers/index.js';
-import type { UNetNetwork } from '../unet/index.js';
 import type { DistillConfig } from './distill-config.js';
+import { GROUP, WalkPool, type Walks } from './distill-pool.js';
 import { ComparisonSheet } from './distill-sheet.js';
-import { landing, targetFor } from './distill-target.js';
+import { landingBatch, landingLoss, studentSteps } from './distill-target.js';
 import { sampleSide, studentScheduler, type Teacher } from './distill-teacher.js';
 import { fingerprintOf, runStage, type StageOptions, type StageResult } from './loop.js';
 import { samplePath } from './run-dir.js';
-import type { LossFunction } from './step.js';
-
-/** A step of the student: where it begins, and how what it predicts there makes where it ends. */
-interface StudentStep {
-  readonly timestep: number;
-  readonly step: ConversionCoefficients;
-}
-
-/** The steps in which a scheduler of DDIM's draws. */
-export function studentSteps(scheduler: DDIMScheduler, count: number): StudentStep[] {
-  scheduler.setTimesteps(count);
-  const { alphasCumprod, config } = scheduler;
-  return scheduler.timesteps.map((timestep) => {
-    const next = scheduler.previousTimestep(timestep);
-    const alphaProdNext = next >= 0 ? alphasCumprod[next] : 1;
-    return { timestep, step: landing(config.prediction_type, alphasCumprod[timestep], alphaProdNext) };
-  });
-}
-
-/**
- * Mean squared distance between where the student's steps land and where its teacher was. Batch: `sample` [N, H, W, C],
- * `timesteps` [N], `target` like `sample`, `weights` [N] (how far a step lands away for a prediction that is off by one,
- * squared), `labels` int32 [N] for a model with classes.
- */
-export function landingLoss(network: UNetNetwork): LossFunction {
-  return (params, { sample, timesteps, target, weights, labels }) => {
-    const prediction = network.predict(params, {
-      sample: sample as Tensor4D,
-      timesteps: timesteps as Tensor1D,
-      labels: labels as Tensor1D | undefined,
-    });
-    const off = tf.mean(tf.square(tf.sub(prediction, target)), [1, 2, 3]);
-    return { loss: tf.mean(tf.mul(off, weights)) as Scalar };
-  };
-}
-
-/**
- * Inputs of the loss for the pictures of one step: [steps·n, …], a step of the student after another.
- * @param states of `Teacher.walk`, one more than there are steps
- * @param shape of one sample, [H, W, C]
- */
-export function landingBatch(
-  states: readonly Float32Array[],
-  labels: Int32Array | null,
-  shape: readonly number[],
-  steps: readonly StudentStep[],
-): Record<string, Feed> {
-  const each = states[0].length;
-  const n = each / shape.reduce((a, b) => a * b);
-  const rows = n * steps.length;
-  const sample = new Float32Array(rows * (each / n));
-  const target = new Float32Array(sample.length);
-  const timesteps = new Float32Array(rows);
-  const weights = new Float32Array(rows);
-  const told = new Int32Array(rows);
-  for (const [k, { timestep, step }] of steps.entries()) {
-    sample.set(states[k], k * each);
-    target.set(targetFor(states[k], states[k + 1], step), k * each);
-    timesteps.fill(timestep, k * n, (k + 1) * n);
-    weights.fill(step.output ** 2, k * n, (k + 1) * n);
-    if (labels) told.set(labels, k * n);
-  }
-  return {
-    sample: { data: sample, shape: [rows, ...shape], dtype: 'float32' },
-    target: { data: target, shape: [rows, ...shape], dtype: 'float32' },
-    timesteps: { data: timesteps, shape: [rows], dtype: 'float32' },
-    weights: { data: weights, shape: [rows], dtype: 'float32' },
-    ...(labels && { labels: { data: told, shape: [rows], dtype: 'int32' as const } }),
-  };
-}
 
 /**
  * Trains the student; the run's `model/` is renewed at every checkpoint.
@@ -106,7 +32,7 @@ export async function trainStudent(
   options: StageOptions,
 ): Promise<StageResult> {
   const { model, studentSteps: count, guidanceScale } = teacher;
-  const { batch_size: pictures, seed } = config;
+  const { batch_size: batchSize, reuse, pool: size, seed } = config;
   const scheduler = studentScheduler(model);
   const steps = studentSteps(scheduler, count);
   const sheet = new ComparisonSheet(dir.dir, guidanceScale, {
@@ -116,6 +42,13 @@ export async function trainStudent(
   const random = new Random(seed, 'distillation');
   const shape = [...sampleSide(model), model.unet.in_channels];
   const { length: classes } = model.labels;
+  const draw = async (group: number): Promise<Walks> => {
+    const noise = random.fork('noise', group).normal(GROUP * shape.reduce((a, b) => a * b));
+    const drawn = random.fork('labels', group);
+    const labels = classes > 0 ? Int32Array.from({ length: GROUP }, () => drawn.int(classes)) : null;
+    return { states: await teacher.walk(noise, labels), labels };
+  };
+  const pool = new WalkPool(draw, random, { batchSize, reuse, size, signal: options.signal });
   const { specs } = model.network;
   const publish = async (ema: Float32Array, step: number): Promise<JsonObject> => {
     const out = join(run, 'model');
@@ -153,13 +86,8 @@ export async function trainStudent(
       specs,
       loss: landingLoss(model.network),
       init: () => model.unetParams.slice(),
-      batch: async (step) => {
-        const noise = random.fork('noise', step).normal(pictures * shape.reduce((a, b) => a * b));
-        const drawn = random.fork('labels', step);
-        const labels = classes > 0 ? Int32Array.from({ length: pictures }, () => drawn.int(classes)) : null;
-        return landingBatch(await teacher.walk(noise, labels), labels, shape, steps);
-      },
-      fingerprint: fingerprintOf(teacher.fingerprint, seed, pictures),
+      batch: async (step) => landingBatch(await pool.at(step), shape, steps),
+      fingerprint: fingerprintOf(teacher.fingerprint, seed, batchSize, reuse, size),
       publish,
     },
     options,

@@ -28,7 +28,7 @@ const schema = z.strictObject({
   /** Keys of diffusers' UNet2DModel; channels and size are filled in. */
   model: z.record(z.string(), z.unknown()).default({ ...MODEL }),
   /** The model redraws pictures at strengths from 0 to this, so that its refiner knows its faults. */
-  strength: z.number().min(0).max(1).default(0.3),
+  strength: z.number().min(0).max(1).default(0.1),
   /** Steps of a redrawing at strength 1. */
   redraw_steps: count.default(20),
   /** Share of the pictures that are held back to be measured on; 64 at most. */

@@ -5,8 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { type DiffusionPrediction, PREDICTION_TYPES } from '../../src/diffusion/index.js';
 import { DDIMScheduler } from '../../src/schedulers/index.js';
-import { landingBatch, studentSteps } from '../../src/training/distill-stage.js';
-import { landing, targetFor } from '../../src/training/distill-target.js';
+import { landing, landingBatch, studentSteps, targetFor } from '../../src/training/distill-target.js';
 
 const [MEAN, DEVIATION] = [0.3, 0.6];
 
@@ -81,7 +80,7 @@ describe.each(PREDICTION_TYPES)('the target of a student that predicts %s', (typ
     const at = (output: number) => step.output * output + step.sample * 1.1;
     expect(at(0.5) - at(0.4)).toBeCloseTo(0.1 * step.output, 12);
     const steps = [{ timestep: 7, step }];
-    const { weights } = landingBatch([START, START], null, [1, 1, 5], steps);
+    const { weights } = landingBatch({ states: [START, START], labels: null }, [1, 1, 5], steps);
     expect(weights.data[0]).toBeCloseTo(step.output ** 2, 6);
   });
 });
@@ -91,7 +90,7 @@ describe('the batch', () => {
     const scheduler = new DDIMScheduler({ ...config, prediction_type: 'v_prediction' });
     const steps = studentSteps(scheduler, 2);
     const states = [Float32Array.of(1, 2), Float32Array.of(3, 4), Float32Array.of(5, 6)];
-    const batch = landingBatch(states, Int32Array.of(7, 8), [1, 1, 1], steps);
+    const batch = landingBatch({ states, labels: Int32Array.of(7, 8) }, [1, 1, 1], steps);
     expect(batch.sample.shape).toEqual([4, 1, 1, 1]);
     expect([...batch.sample.data]).toEqual([1, 2, 3, 4]);
     expect([...batch.timesteps.data]).toEqual([999, 999, 499, 499]);
@@ -101,6 +100,6 @@ describe('the batch', () => {
         .prevSample;
     for (const k of [0, 1])
       for (const [i, x] of landed(k, states[k]).entries()) expect(x).toBeCloseTo(states[k + 1][i], 3);
-    expect(landingBatch(states, null, [1, 1, 1], steps).labels).toBeUndefined();
+    expect(landingBatch({ states, labels: null }, [1, 1, 1], steps).labels).toBeUndefined();
   });
 });
