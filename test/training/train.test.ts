@@ -64,6 +64,12 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+const linesOf = async (run: string): Promise<Record<string, number>[]> =>
+  (await readFile(join(run, 'metrics.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
 const newest = async (run: string) => {
   const [state] = await listStates(run);
   return loadState(state.dir);
@@ -86,8 +92,18 @@ describe('train', () => {
     expect(losses.length).toBe(60);
     expect(losses[59]).toBeLessThan(0.7 * losses[3]);
     expect(result.labels).toEqual(['circle', 'square', 'star', 'triangle']);
-    const lines = (await readFile(join(out, 'metrics.jsonl'), 'utf8')).trim().split('\n');
-    expect(lines.map((line) => JSON.parse(line).step)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+    const lines = await linesOf(out);
+    const trained = lines.filter(({ loss }) => loss !== undefined);
+    expect(trained.map(({ step }) => step)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+    // Four pictures a step, one in each quarter of the process.
+    for (const line of trained)
+      expect([1, 2, 3, 4].reduce((sum, k) => sum + Number(line[`mse_${k}`]) / 4, 0)).toBeCloseTo(
+        Number(line.mse),
+        4,
+      );
+    const names = ['sample_mean', 'sample_deviation', 'data_mean', 'data_deviation'];
+    const numbers = Object.fromEntries(names.map((name) => [name, new Array(3).fill(expect.any(Number))]));
+    expect(lines.filter(({ loss }) => loss === undefined)).toEqual([{ step: 60, ...numbers }]);
     expect(await readFile(join(out, 'loss.svg'), 'utf8')).toMatch(/^<svg .*<polyline points="\d/s);
     expect((await readPipelineDir(out)).unet.config.num_class_embeds).toBe(5);
     const pipeline = await DiffusionPipeline.fromPretrained(out);
@@ -112,10 +128,8 @@ describe('train', () => {
     const resumed = await resumeTraining({ run: parts });
     expect(resumed.interrupted).toBe(false);
     await expectSameState(whole, parts);
-    const steps = (await readFile(join(parts, 'metrics.jsonl'), 'utf8'))
-      .trim()
-      .split('\n')
-      .map((l) => JSON.parse(l).step);
+    const lines = await linesOf(parts);
+    const steps = lines.filter(({ loss }) => loss !== undefined).map(({ step }) => step);
     expect(steps).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
   });
 
@@ -126,12 +140,7 @@ describe('train', () => {
     const notes: string[] = [];
     const onNote = (line: string) => notes.push(line);
     await train({ data, out, config, evalEvery: 4, onNote });
-    const measured = async () =>
-      (await readFile(join(out, 'metrics.jsonl'), 'utf8'))
-        .trim()
-        .split('\n')
-        .map((line) => JSON.parse(line))
-        .filter((line) => line.loss === undefined);
+    const measured = async () => (await linesOf(out)).filter(({ kid }) => kid !== undefined);
     // Not at step 2, but at the end.
     expect(await measured()).toEqual(
       [4, 5].map((step) => ({
