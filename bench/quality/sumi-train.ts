@@ -3,7 +3,7 @@
  *
  *   tsx sumi-train.ts '{"data": …, "out": …, "config": …, "size": …, "seed": …, "cpuSeconds": …}'
  */
-import { configOf } from '../../scripts/cli/train.js';
+import { configOf } from '../../scripts/cli/train-settings.js';
 import { train } from '../../src/training/index.js';
 import type { Trained } from './report.js';
 

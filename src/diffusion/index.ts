@@ -2,6 +2,7 @@ export {
   BETA_SCHEDULES,
   type BetaConfig,
   type BetaSchedule,
+  FORWARD_PROCESS,
   makeBetas,
   rescaleZeroTerminalSnr,
 } from './betas.js';

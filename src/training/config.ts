@@ -6,6 +6,7 @@ import { InputError } from '../errors.js';
 import { SCHEDULER_NAMES } from '../schedulers/index.js';
 import type { UNet2DConfigInput, UNetNetwork } from '../unet/index.js';
 import { denoiserFor } from './denoiser.js';
+import { parseSettings } from './settings.js';
 
 const count = z.number().int().positive();
 const rate = z.number().positive();
@@ -199,14 +200,7 @@ export const presets: Readonly<Record<string, TrainConfigInput>> = {
  * @throws InputError naming the key that is unknown or out of range
  */
 export function parseTrainConfig(value: unknown, where: string): TrainConfig {
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const key =
-      issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : 'the whole');
-    throw new InputError(`${key}: ${issue.message} — ${where} — see docs/training.md for the keys`);
-  }
-  const config = parsed.data;
+  const config = parseSettings(schema, value, where);
   const { autoencoder, size } = config;
   // The models' own keys, before any work is done on the data.
   const vae = autoencoder

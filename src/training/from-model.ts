@@ -1,7 +1,7 @@
 /** Training a checkpoint further with settings of its own: its network, size and noise schedule. */
 import { openAutoencoder } from '../autoencoder/index.js';
 import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
-import { FLOW_PREDICTION } from '../diffusion/index.js';
+import { FLOW_PREDICTION, FORWARD_PROCESS } from '../diffusion/index.js';
 import { InputError } from '../errors.js';
 import { defaultsOf, findModel } from '../pipelines/model.js';
 import {
@@ -14,17 +14,7 @@ import {
 import { CONDITION_CLASS_NAME } from '../unet/index.js';
 import type { DiffusionStage, TrainConfig, TrainConfigInput } from './config.js';
 
-/** The keys of a stage that fix the forward process and what is predicted of it; a scheduler's config has them too. */
-const SCHEDULE = [
-  'num_train_timesteps',
-  'beta_start',
-  'beta_end',
-  'beta_schedule',
-  'trained_betas',
-  'rescale_betas_zero_snr',
-  'prediction_type',
-] as const;
-type Schedule = Partial<Pick<DiffusionStage, (typeof SCHEDULE)[number]>>;
+type Schedule = Partial<Pick<DiffusionStage, (typeof FORWARD_PROCESS)[number]>>;
 
 /** @throws InputError for a checkpoint without a scheduler, or of another process than DDPM's or a flow's */
 function scheduleOf({ scheduler, dir }: PipelineDir): Schedule {
@@ -40,7 +30,7 @@ function scheduleOf({ scheduler, dir }: PipelineDir): Schedule {
     return { prediction_type: FLOW_PREDICTION, num_train_timesteps: sampler.config.num_train_timesteps };
   }
   const whole = schedulerFromConfig(json).toConfig();
-  return Object.fromEntries(SCHEDULE.map((key) => [key, whole[key]]));
+  return Object.fromEntries(FORWARD_PROCESS.map((key) => [key, whole[key]]));
 }
 
 /** Whether a run trains with the noise schedule that a checkpoint's scheduler has. */

@@ -1,8 +1,8 @@
 /** What the training of a refiner is made of: the keys of its settings file, and the options of the command line. */
 import { z } from 'zod';
-import { InputError } from '../errors.js';
 import type { UNet2DConfigInput } from '../unet/index.js';
 import { optimizer } from './config.js';
+import { parseSettings } from './settings.js';
 
 const count = z.number().int().positive();
 
@@ -48,12 +48,5 @@ export type RefineConfig = Readonly<z.output<typeof schema>>;
  * @throws InputError naming the key that is unknown or out of range
  */
 export function parseRefineConfig(value: unknown, where: string): RefineConfig {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const key =
-    issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : 'the whole');
-  throw new InputError(
-    `${key}: ${issue.message} — ${where} — see docs/training.md for the keys of a refiner’s training`,
-  );
+  return parseSettings(schema, value, where);
 }
