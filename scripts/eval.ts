@@ -1,9 +1,10 @@
 /** `sumi eval`: options here, the work in scripts/cli/eval.ts. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import { engineOptions, outputOptions } from './cli/options.js';
+import { type RefineArgs, refineOption } from './cli/refining.js';
 import { type SpeedArgs, speedOptions } from './cli/speed.js';
 
-export interface EvalArgs extends SpeedArgs {
+export interface EvalArgs extends SpeedArgs, RefineArgs {
   model?: string;
   images?: string;
   pairs?: string;
@@ -32,7 +33,7 @@ export const evalCommand: CommandModule<object, EvalArgs> = {
   command: 'eval [model]',
   describe: 'Measure how near generated pictures come to real ones',
   builder: (yargs: Argv) =>
-    outputOptions(engineOptions(speedOptions(yargs)))
+    refineOption(outputOptions(engineOptions(speedOptions(yargs))))
       .positional('model', {
         type: 'string',
         describe: 'Checkpoint folder, run folder, or name of a shipped model, which draws the pictures',

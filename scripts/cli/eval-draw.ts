@@ -10,6 +10,7 @@ import type { EvalArgs } from '../eval.js';
 import { readReal, shown } from './eval-read.js';
 import { openPipeline } from './opening.js';
 import { prepareFiles } from './outputs.js';
+import { refineFacts } from './refining.js';
 import { speedFacts, speedOf } from './speed.js';
 import { version } from './version.js';
 
@@ -28,11 +29,12 @@ export async function drawForEval(argv: EvalArgs, signal: AbortSignal): Promise<
   const { pipeline } = await openPipeline({ ...argv, model });
   try {
     const size = squareSide(pipeline, argv);
-    const sampling = { steps, scheduler, eta, guidanceScale: guidance, size, ...speedOf(argv) };
+    const { refine } = argv;
+    const sampling = { steps, scheduler, eta, guidanceScale: guidance, size, refine, ...speedOf(argv) };
     // What the model cannot do is told before the pictures are read.
     pipeline.requireWhole();
     const [{ condition }] = pipeline.plan({ ...sampling, seed, label: argv.label });
-    const real = await readReal(data, argv, size, signal);
+    const real = await readReal(data, argv, size * pipeline.scale({ refine }), signal);
     const label = labelsFor(real, pipeline, count, seed);
     const made = pipeline.schedulerFor(sampling);
     const facts = {
@@ -43,6 +45,7 @@ export async function drawForEval(argv: EvalArgs, signal: AbortSignal): Promise<
       guidance: condition.guidanceScale,
       eta: eta ?? made.defaultEta ?? 0,
       ...speedFacts(argv),
+      ...refineFacts(pipeline, { refine }),
     };
     const file = (of: number) => path.join(folder, `${of}.png`);
     await prepareFiles([file(seed)]);
