@@ -59,6 +59,7 @@ export async function trainDiffusion(
   return runStage(
     {
       name: 'diffusion',
+      pictures: dataset.count,
       dir: run,
       settings,
       specs,

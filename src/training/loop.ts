@@ -49,6 +49,8 @@ export interface Stage {
   readonly dir: string;
   readonly settings: StageSettings;
   readonly specs: readonly ParamSpec[];
+  /** How many pictures it is trained on, where it is told what to expect of a run by minutes. */
+  readonly pictures?: number;
   readonly loss: LossFunction;
   /** Starting values of all parameters; asked for only when there is no state to go on from. */
   readonly init: () => Float32Array | Promise<Float32Array>;
@@ -261,7 +263,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
         steps = step + Math.max(1, Math.floor((budget * 0.95 - spent) / pace));
         paceKnown = true;
         onNote?.(
-          `${stage.name}: ${pace.toFixed(2)} s a step, so ${steps} steps in ${options.minutes} minutes`,
+          `${stage.name}: ${pace.toFixed(2)} s a step, so ${steps} steps in ${options.minutes} minutes${expectation(stage, steps)}`,
         );
       }
       options.onStep?.({
@@ -299,6 +301,19 @@ const finite = (metrics: Readonly<Record<string, number>>): Record<string, numbe
   Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
 
 const round = (x: number): number => Math.round(x * 1000) / 1000;
+
+/** Epochs below which a model has not learned its pictures: the shipped one is good at most styles after 20. */
+const FEW_EPOCHS = 20;
+
+/** What a number of steps means for the pictures. */
+function expectation({ pictures, settings }: Stage, steps: number): string {
+  if (pictures === undefined) return '';
+  const times = (steps * settings.batch_size) / pictures;
+  const seen = times < 10 ? times.toFixed(1) : String(Math.round(times));
+  const advice =
+    times < FEW_EPOCHS ? ', which is little: give more minutes, fewer pictures or a smaller --size' : '';
+  return `; each of ${pictures} pictures is seen ${seen} times${advice}`;
+}
 
 /** ONNX Runtime's words for too little memory, in ours. */
 function outOfMemory(error: unknown, { name, settings }: Stage): RunError | null {

@@ -234,6 +234,26 @@ describe('a run by minutes', () => {
     expect(resumed.step).toBe(resumed.steps);
   });
 
+  it.each([
+    [1, /so 29 steps in 1 minutes; each of 1 pictures is seen \d\d times$/],
+    [1000, /; each of 1000 pictures is seen 0\.\d times, which is little: give more minutes/],
+  ])('says what to expect of it, with %d pictures', async (pictures, expected) => {
+    let seconds = 0;
+    const notes: string[] = [];
+    await runStage(
+      { ...quadraticStage(fresh()), pictures },
+      {
+        minutes: 1,
+        clock: () => seconds,
+        onStep: () => {
+          seconds += 2;
+        },
+        onNote: (line) => notes.push(line),
+      },
+    );
+    expect(notes.find((line) => line.includes('minutes'))).toMatch(expected);
+  });
+
   it('can be given more minutes', async () => {
     const dir = fresh();
     await runStage(quadraticStage(dir));
