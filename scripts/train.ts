@@ -58,7 +58,8 @@ export const train: CommandModule<object, TrainArgs> = {
       })
       .option('init', {
         type: 'string',
-        describe: 'Model (folder or name) whose weights to start from, with the --config it was trained with',
+        describe:
+          'Model (folder or name) to train further: its weights, its text encoder, and its settings unless --config or --preset has others',
       })
       .option('autoencoder', {
         type: 'string',

@@ -9,6 +9,7 @@ import {
   presetConfig,
   resumeTraining,
   type StepReport,
+  settingsOf,
   type TrainConfig,
   type TrainResult,
   train,
@@ -29,8 +30,7 @@ export function positive(name: string, value: number | undefined, whole: boolean
 /** The settings that options make: over the preset, those of the file, and over both the options' own. */
 export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
   const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
-  const named = argv.preset ?? file.preset ?? (file.diffusion ? undefined : 'small');
-  const base: Json = named === undefined ? {} : presetConfig(String(named));
+  const { named, base } = await baseOf(argv, file);
   const given = {
     ...(argv.size === undefined ? {} : { size: argv.size }),
     ...(argv.seed === undefined ? {} : { seed: argv.seed }),
@@ -40,7 +40,7 @@ export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
     ...(argv.flip === undefined ? {} : { augment: { flip: argv.flip } }),
   };
   const merged = merge(merge(base, file), given);
-  let config = parseTrainConfig(merged, argv.config ?? `--preset ${named}`);
+  let config = parseTrainConfig(merged, argv.config ?? named);
   config = override(config, argv.stage ?? 'all', argv.steps, argv.lr, argv.batch);
   const every = argv['checkpoint-every'];
   if (every !== undefined) {
@@ -51,6 +51,17 @@ export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
     };
   }
   return config;
+}
+
+/** What the file's settings lie over: a preset's, those of the model that training starts from, or nothing. */
+async function baseOf({ preset, init }: TrainArgs, file: Json): Promise<{ named: string; base: Json }> {
+  const known = preset ?? file.preset;
+  const network = isObject(file.diffusion) && 'model' in (file.diffusion as Json);
+  if (known === undefined && network) return { named: 'the settings', base: {} };
+  if (known === undefined && init !== undefined)
+    return { named: `--init ${init}`, base: await settingsOf(init) };
+  const name = String(known ?? 'small');
+  return { named: `--preset ${name}`, base: presetConfig(name) };
 }
 
 export type Json = Record<string, unknown>;

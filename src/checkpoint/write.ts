@@ -128,9 +128,19 @@ async function fillModel(dir: string, model: ModelToWrite, dtype: FloatDtype): P
   else await saveParams(model.weights.specs, model.weights.params, join(dir, WEIGHTS_NAME), dtype);
 }
 
+/**
+ * A config as transformers 5 opens it, which takes nothing but floats for some keys: 1.0 is JavaScript's 1. They are of no
+ * use but to start training from random numbers.
+ */
+export function forTransformers(config: JsonObject): JsonObject {
+  const takes = ([key, value]: [string, unknown]) =>
+    !(key.startsWith('initializer_') && Number.isInteger(value));
+  return Object.fromEntries(Object.entries(config).filter(takes));
+}
+
 /** transformers' names of files, and no class in the config but in `architectures`, which is the caller's. */
 async function fillTextEncoder(dir: string, model: ModelToWrite, dtype: FloatDtype): Promise<void> {
-  await writeFile(join(dir, 'config.json'), formatJson(model.config));
+  await writeFile(join(dir, 'config.json'), formatJson(forTransformers(model.config)));
   const name = `${TRANSFORMERS_STEM}.safetensors`;
   if (typeof model.weights === 'string') await copyWeights(model.weights, dir, name);
   else await saveParams(model.weights.specs, model.weights.params, join(dir, name), dtype);

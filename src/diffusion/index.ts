@@ -5,6 +5,7 @@ export {
   makeBetas,
   rescaleZeroTerminalSnr,
 } from './betas.js';
+export { flowSample } from './flow.js';
 export {
   addNoise,
   alphaProdsAt,
@@ -19,6 +20,7 @@ export {
   conversionCoefficients,
   convertPrediction,
   type DiffusionPrediction,
+  FLOW_PREDICTION,
   PREDICTION_TYPES,
   type PredictionType,
 } from './prediction.js';

@@ -6,6 +6,7 @@ import { readJsonObject } from '../checkpoint/json.js';
 import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
 import { isFile } from '../files/index.js';
 import { checkChannels, findModel, labelsOf } from '../pipelines/model.js';
+import { isDiffusion } from '../schedulers/index.js';
 import { openUNet, type UNetNetwork } from '../unet/index.js';
 import { examineFiles } from './files.js';
 import { type Finding, Findings } from './findings.js';
@@ -120,7 +121,9 @@ async function examineNetworks(
       const schedulerConfig = path.join(dir, 'scheduler', 'scheduler_config.json');
       const model = { network, unetParams };
       const context = { prompts, schedulerConfig };
-      prediction = await tryNetwork(model, scheduler, component.weights, threads, findings, context);
+      const { timesteps } = scheduler;
+      const tried = isDiffusion(scheduler) ? scheduler : { timesteps };
+      prediction = await tryNetwork(model, tried, component.weights, threads, findings, context);
     }
   } finally {
     await prompts?.dispose();

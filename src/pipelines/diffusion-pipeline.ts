@@ -5,7 +5,7 @@ import type { Precision } from '../engine/quantize.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
 import type { LoraFile } from '../lora/index.js';
-import { type Churn, requireChurn, type Sampler, type Scheduler } from '../schedulers/index.js';
+import { type Churn, requireChurn, type Sampler } from '../schedulers/index.js';
 import { checkSeed, conditionOf, labelIndex, type ToldOptions } from './conditions.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
 import { loadGuide } from './guide-model.js';
@@ -15,6 +15,7 @@ import {
   denoiserFor,
   type GuidanceOptions,
   requireGuidance,
+  requireLevels,
 } from './guided.js';
 import { Codec, type LoadedModel, loadModel } from './model.js';
 import { checkRng, noiseOf, type Rng } from './noise.js';
@@ -159,7 +160,7 @@ export class DiffusionPipeline {
   }
 
   /** What draws unless a call names another: the model's own, or what was set. A fresh one, whose config may be used. */
-  get scheduler(): Scheduler {
+  get scheduler(): Sampler {
     return this.choice.make();
   }
 
@@ -176,7 +177,7 @@ export class DiffusionPipeline {
    * A fresh scheduler for some options, with its timesteps set.
    * @throws InputError for an unknown name, steps, eta or churn out of range, or timesteps that the network does not know
    */
-  schedulerFor({ scheduler, steps, eta = 0, churn }: SamplingOptions): Scheduler {
+  schedulerFor({ scheduler, steps, eta = 0, churn }: SamplingOptions): Sampler {
     if (!(eta >= 0 && eta <= 1))
       throw new InputError(`eta of ${eta} is not possible — --eta — give a number from 0 to 1`);
     const made = this.choice.make(scheduler);
@@ -238,7 +239,7 @@ export class DiffusionPipeline {
     checkGuidance(options);
     const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
     checkSpeed(options, this.model.network, this.sampleSize(options.size));
-    this.schedulerFor(options);
+    requireLevels(options, this.schedulerFor(options));
     return Array.from({ length: count }, (_, i) => {
       const given = labels.length > 0 ? labels[i % labels.length] : undefined;
       const { name, ...condition } = this.condition(seed + i, given, options.guidanceScale, options);

@@ -5,13 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { type AutoencoderNetwork, openAutoencoder } from '../autoencoder/index.js';
 import type { JsonObject } from '../checkpoint/json.js';
 import { loadParams } from '../checkpoint/load.js';
-import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
+import { type PipelineDir, readPipelineDir, type SchedulerComponent } from '../checkpoint/pipeline.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
 import type { Params } from '../engine/params.js';
 import type { Tensor, Tensor4D } from '../engine/tf.js';
 import { InputError } from '../errors.js';
 import { isDirectory, isFile, settledDirectory } from '../files/index.js';
 import { type LoraFile, mergeLoras } from '../lora/index.js';
+import { CMStochasticIterativeScheduler } from '../schedulers/index.js';
 import { clipTextSpecs } from '../text/index.js';
 import { openUNet, type UNetNetwork } from '../unet/index.js';
 import { asConstants } from './constants.js';
@@ -141,7 +142,7 @@ export async function loadModel(nameOrDir: string, options: LoadOptions = {}): P
       _class_name: pipeline.scheduler.className,
     },
     ...labels,
-    defaults: defaultsOf(pipeline.sumi, text ? TEXT_GUIDANCE : 1),
+    defaults: defaultsOf(pipeline.sumi, text ? TEXT_GUIDANCE : 1, stepsOf(pipeline.scheduler)),
   };
 }
 
@@ -219,14 +220,19 @@ const TEXT_SCHEDULE = { clip_sample: false, steps_offset: 1 } as const;
 /** Weight of guidance of models that draw from texts, as in diffusers. */
 const TEXT_GUIDANCE = 7.5;
 
+/** How many steps pictures take unless sumi.json says: a consistency model is made for one. */
+const stepsOf = ({ className }: SchedulerComponent): number =>
+  className === CMStochasticIterativeScheduler.name ? 1 : STEPS;
+const STEPS = 50;
+
 /**
  * How sumi.json says that pictures are drawn.
  * @param guidanceScale unless it says
  */
-export function defaultsOf(sumi: JsonObject, guidanceScale: number): SamplingDefaults {
+export function defaultsOf(sumi: JsonObject, guidanceScale: number, steps = STEPS): SamplingDefaults {
   const given = (sumi.defaults ?? {}) as JsonObject;
   return {
-    steps: typeof given.steps === 'number' ? given.steps : 50,
+    steps: typeof given.steps === 'number' ? given.steps : steps,
     scheduler: typeof given.scheduler === 'string' ? given.scheduler : undefined,
     guidanceScale: typeof given.guidance_scale === 'number' ? given.guidance_scale : guidanceScale,
   };

@@ -1,10 +1,12 @@
 export {
+  type DiffusionStage,
   parseTrainConfig,
   presetConfig,
   presets,
   type TrainConfig,
   type TrainConfigInput,
 } from './config.js';
+export { settingsOf } from './from-model.js';
 export { type LoopOptions, runStage, type StepReport } from './loop.js';
 export { freshVectors, type LossFunction, TrainStep, type TrainVectors } from './step.js';
 export {

@@ -1,8 +1,9 @@
 /** `train`: a folder of pictures in, a diffusers pipeline directory out. */
 import { realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
-import { parseAutoencoderConfig } from '../autoencoder/index.js';
+import { klNetwork, parseAutoencoderConfig } from '../autoencoder/index.js';
 import type { JsonObject } from '../checkpoint/json.js';
+import { readPipelineDir } from '../checkpoint/pipeline.js';
 import { Batches, type Dataset, openDataset } from '../data/index.js';
 import { makeBetas } from '../diffusion/index.js';
 import { type Engine, isCompiled, useEagerBackend } from '../engine/engines.js';
@@ -10,7 +11,6 @@ import { countParams } from '../engine/params.js';
 import { InputError } from '../errors.js';
 import { requireEnough } from '../metrics/evaluate.js';
 import { findModel } from '../pipelines/index.js';
-import { unet2dSpecs } from '../unet/index.js';
 import {
   finishedAutoencoder,
   readAutoencoder,
@@ -18,8 +18,10 @@ import {
   type TrainedAutoencoder,
   trainAutoencoder,
 } from './autoencoder-stage.js';
+import { textModelOf } from './captions.js';
 import { parseTrainConfig, type TrainConfig } from './config.js';
-import { trainDiffusion, unetFor } from './diffusion-stage.js';
+import { denoiserFor } from './denoiser.js';
+import { trainDiffusion } from './diffusion-stage.js';
 import { weightsFrom } from './init.js';
 import { lockRun } from './lock.js';
 import type { LoopOptions, StageOptions, StageResult } from './loop.js';
@@ -83,7 +85,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       'this configuration has no autoencoder — --stage autoencoder — use --preset small or base',
     );
   }
-  if (options.autoencoderFrom && !config.autoencoder) {
+  if (options.autoencoderFrom && !config.autoencoder && !options.initFrom) {
     throw new InputError(
       'this configuration works on pixels — --autoencoder — leave it out, or use --preset small or base',
     );
@@ -103,7 +105,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (!isCompiled(options.engine ?? 'onnx')) await useEagerBackend(options.engine as Engine);
   const dataset = await readData(options, config);
   const initFrom = options.initFrom === undefined ? null : resolve(await findModel(options.initFrom));
-  const given = options.autoencoderFrom ?? (config.autoencoder && initFrom);
+  const initCodes = initFrom !== null && (await readPipelineDir(initFrom)).autoencoder !== null;
+  const given = options.autoencoderFrom ?? (config.autoencoder || initCodes ? initFrom : null);
   const autoencoderFrom = given ? resolve(given) : null;
   await rehearse(dataset, config, autoencoderFrom, initFrom);
   if (options.evalEvery) requireEnough({ from: options.data, count: dataset.count });
@@ -160,10 +163,12 @@ async function rehearse(
   new Batches(dataset, { batchSize: diffusion.batch_size, seed, augment });
   makeBetas(diffusion);
   const vae = autoencoderFrom
-    ? (await readAutoencoder(autoencoderFrom, config.size)).config
-    : autoencoder && parseAutoencoderConfig({ ...autoencoder.model, sample_size: config.size });
-  const specs = unet2dSpecs(unetFor(config, vae, dataset.labels.length));
-  if (initFrom) await weightsFrom(initFrom, specs, new Float32Array(countParams(specs)));
+    ? (await readAutoencoder(autoencoderFrom, config.size)).network
+    : autoencoder && klNetwork(parseAutoencoderConfig({ ...autoencoder.model, sample_size: config.size }));
+  const { specs, textChannels } = denoiserFor(config, vae, dataset.labels.length);
+  const start = initFrom === null ? null : await readPipelineDir(initFrom);
+  if (start) await weightsFrom(start, specs, new Float32Array(countParams(specs)));
+  if (textChannels !== null) await textModelOf(start, textChannels);
 }
 
 /**
@@ -258,12 +263,12 @@ async function runStages(
     interrupted: stages.some((s) => s.interrupted),
   });
   let vae: TrainedAutoencoder | null = null;
-  if (config.autoencoder) {
+  if (autoencoderFrom) vae = await readAutoencoder(autoencoderFrom, config.size);
+  else if (config.autoencoder) {
     const own = join(run, 'autoencoder');
-    const ready = autoencoderFrom || stage === 'diffusion' || (await finishedAutoencoder(own));
+    const ready = stage === 'diffusion' || (await finishedAutoencoder(own));
     const split = options.minutes && stage === 'all' && !ready;
-    if (autoencoderFrom) vae = await readAutoencoder(autoencoderFrom, config.size);
-    else if (stage === 'diffusion') vae = await readOwnAutoencoder(own, config.size);
+    if (stage === 'diffusion') vae = await readOwnAutoencoder(own, config.size);
     else {
       const minutes = split ? (options.minutes as number) * AUTOENCODER_SHARE : options.minutes;
       const result = await trainAutoencoder(own, dataset, config, config.autoencoder, {

@@ -8,7 +8,7 @@ import { diffusionLoss } from '../../src/training/diffusion.js';
 import { emaDecay, learningRate } from '../../src/training/rates.js';
 import { defaultOptimizer, freshVectors, TrainStep, type TrainVectors } from '../../src/training/step.js';
 import { CHUNK } from '../../src/training/update.js';
-import { parseUNet2DConfig, unet2dSpecs } from '../../src/unet/index.js';
+import { parseUNet2DConfig, unet2dNetwork, unet2dSpecs } from '../../src/unet/index.js';
 import { binaryModule } from '../../tools/wasm.js';
 import { feed, maxError } from '../engine/helpers.js';
 
@@ -184,7 +184,7 @@ describe('TrainStep', () => {
     for (const engine of ['onnx', 'cpu'] as Engine[]) {
       const trainer = new TrainStep(
         unetSpecs,
-        diffusionLoss(config),
+        diffusionLoss(unet2dNetwork(config)),
         freshVectors(start.slice()),
         defaultOptimizer,
         { engine },
