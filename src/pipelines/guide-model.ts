@@ -34,7 +34,7 @@ function differenceOf(guide: LoadedModel, model: LoadedModel): string | undefine
   if (guide.network.textChannels !== model.network.textChannels) return 'has another text encoder';
   const [ours, theirs] = [guide, model].map(({ scheduler }) => drawingSampler(scheduler));
   const [kind, other] = [ours, theirs].map((scheduler) => processOf(scheduler.toConfig()));
-  if (kind !== other) return `is one of ${kind}, the model one of ${other}`;
+  if (kind !== other) return `is a model of ${kind}, the model one of ${other}`;
   if (ours.config.prediction_type !== theirs.config.prediction_type)
     return `predicts ${ours.config.prediction_type}, the model ${theirs.config.prediction_type}`;
   if (isDiffusion(ours) && isDiffusion(theirs)) {

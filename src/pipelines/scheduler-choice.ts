@@ -25,7 +25,7 @@ export class SchedulerChoice {
     const [models, trained] = [config, this.model.scheduler].map(processOf);
     if (models !== trained) {
       throw new InputError(
-        `${config._class_name} is for ${models}, this is one of ${trained} — scheduler — use one for these`,
+        `${config._class_name} is for models of ${models}, this is a model of ${trained} — scheduler — use one for these`,
       );
     }
     this.config = config;

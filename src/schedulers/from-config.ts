@@ -59,15 +59,15 @@ export function parseSchedulerConfig(text: string): unknown {
 
 type SamplerClass = new (config: object) => Sampler;
 
-/** What models of a process are called, and the schedulers that draw with them; DDPM's are `SCHEDULERS`. */
-const OTHERS: readonly [models: string, schedulers: readonly SamplerClass[]][] = [
-  ['models whose time goes from 0 to 1', [IPNDMScheduler]],
-  ['models preconditioned as in EDM', [EDMEulerScheduler, EDMDPMSolverMultistepScheduler]],
-  ['models of a flow', [FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler]],
-  ['consistency models', [CMStochasticIterativeScheduler]],
+/** What models are of, and the schedulers that draw with them; those of DDPM's process are `SCHEDULERS`. */
+const OTHERS: readonly [process: string, schedulers: readonly SamplerClass[]][] = [
+  ['a time from 0 to 1', [IPNDMScheduler]],
+  ['EDM’s preconditioning', [EDMEulerScheduler, EDMDPMSolverMultistepScheduler]],
+  ['a flow', [FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler]],
+  ['consistency', [CMStochasticIterativeScheduler]],
 ];
-const DDPM_MODELS = 'models of DDPM’s process';
-export const FLOW_MODELS = 'models of a flow';
+const DDPM = 'DDPM’s process';
+export const FLOW = 'a flow';
 
 /** All classes that draw. */
 export const SAMPLERS: readonly SamplerClass[] = [
@@ -75,21 +75,18 @@ export const SAMPLERS: readonly SamplerClass[] = [
   ...OTHERS.flatMap(([, schedulers]) => schedulers),
 ];
 
-/** What the models are called that a scheduler of this name draws with. */
-const modelsOf = (name: unknown): string =>
-  OTHERS.find(([, schedulers]) => schedulers.some((one) => one.name === name))?.[0] ?? DDPM_MODELS;
+/** What the models are of that a scheduler of this name draws with. */
+const processFor = (name: unknown): string =>
+  OTHERS.find(([, schedulers]) => schedulers.some((one) => one.name === name))?.[0] ?? DDPM;
 
-/** What the models are called that a config is of: 'models of a flow'. The inverse of DDIM is for the same models as DDIM. */
+/** What the model is of that a config belongs to: 'a flow'. The inverse of DDIM is for the same models as DDIM. */
 export function processOf(json: Record<string, unknown>): string {
   const { use_flow_sigmas, prediction_type, _class_name } = json;
-  return use_flow_sigmas === true || prediction_type === FLOW_PREDICTION
-    ? FLOW_MODELS
-    : modelsOf(_class_name);
+  return use_flow_sigmas === true || prediction_type === FLOW_PREDICTION ? FLOW : processFor(_class_name);
 }
 
 /** Whether a scheduler is one for models of DDPM's process, whose levels are its ᾱ. */
-export const isDiffusion = (sampler: Sampler): sampler is Scheduler =>
-  processOf(sampler.toConfig()) === DDPM_MODELS;
+export const isDiffusion = (sampler: Sampler): sampler is Scheduler => processOf(sampler.toConfig()) === DDPM;
 
 /**
  * The scheduler that a config names, of whatever kind.
@@ -120,13 +117,13 @@ export function drawingSampler(json: unknown, overrideName?: string): Sampler {
     throw new InputError(
       `${name} leads from a picture to noise — scheduler — name one that draws: ${list()}`,
     );
-  const [own, wanted] = [processOf(config), modelsOf(name)];
+  const [own, wanted] = [processOf(config), processFor(name)];
   // Those that know sigmas of a flow are classes of DDPM's.
   const itself = (SCHEDULERS[name as SchedulerName]?.name ?? name) === config._class_name;
   if (own !== wanted && !itself) {
-    const others = OTHERS.find(([models]) => models === own)?.[1].map((one) => one.name);
+    const others = OTHERS.find(([process]) => process === own)?.[1].map((one) => one.name);
     throw new InputError(
-      `${name} is for ${wanted}, this is one of ${own} — scheduler — name ${others?.join(' or ') ?? `one of ${list()}`}`,
+      `${name} is for models of ${wanted}, this is a model of ${own} — scheduler — name ${others?.join(' or ') ?? `one of ${list()}`}`,
     );
   }
   const continuous = config.timestep_type === 'continuous' && config.prediction_type === 'v_prediction';
@@ -145,7 +142,7 @@ export function schedulerFromConfig(json: unknown, overrideName?: string): Sched
   const sampler = drawingSampler(json, overrideName);
   if (isDiffusion(sampler)) return sampler;
   throw new InputError(
-    `the model is one of ${processOf(sampler.toConfig())} — scheduler — this needs one of ${DDPM_MODELS}`,
+    `the model is one of ${processOf(sampler.toConfig())} — scheduler — this needs a model of ${DDPM}`,
   );
 }
 

@@ -33,7 +33,7 @@ export { EulerAncestralDiscreteScheduler, EulerDiscreteScheduler } from './euler
 export { FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler } from './flow-match.js';
 export {
   drawingSampler,
-  FLOW_MODELS,
+  FLOW,
   isDiffusion,
   parseSchedulerConfig,
   processOf,

@@ -6,7 +6,7 @@ import { InputError } from '../errors.js';
 import { defaultsOf, findModel } from '../pipelines/model.js';
 import {
   drawingSampler,
-  FLOW_MODELS,
+  FLOW,
   processOf,
   SCHEDULER_NAMES,
   schedulerFromConfig,
@@ -26,7 +26,7 @@ function scheduleOf({ scheduler, dir }: PipelineDir): Schedule {
   const { className, config } = scheduler;
   const json = { ...config, _class_name: className };
   const sampler = drawingSampler(json);
-  if (processOf(json) === FLOW_MODELS) {
+  if (processOf(json) === FLOW) {
     return { prediction_type: FLOW_PREDICTION, num_train_timesteps: sampler.config.num_train_timesteps };
   }
   const whole = schedulerFromConfig(json).toConfig();

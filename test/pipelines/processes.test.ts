@@ -95,7 +95,7 @@ describe('a model of another process', () => {
     for (const other of [new DDIMScheduler(), new EDMEulerScheduler()])
       expect(() => {
         pipeline.scheduler = other;
-      }).toThrow(/Scheduler is for models .*, this is one of models of a flow/);
+      }).toThrow(/Scheduler is for models .*, this is a model of a flow/);
     expect(pipeline.scheduler.toConfig()._class_name).toBe('FlowMatchEulerDiscreteScheduler');
   });
 

@@ -176,6 +176,7 @@ describe('TrainStep', () => {
       sample: feed([2, 8, 8, 2], 1),
       target: feed([2, 8, 8, 2], 2),
       weights: feed([2], 5),
+      bands: { data: Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0), shape: [4, 2], dtype: 'float32' as const },
       timesteps: { data: Float32Array.of(10, 700), shape: [2], dtype: 'float32' as const },
       labels: { data: Int32Array.of(0, 2), shape: [2], dtype: 'int32' as const },
     };
