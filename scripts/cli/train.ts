@@ -54,7 +54,10 @@ export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
 }
 
 /** What the file's settings lie over: a preset's, those of the model that training starts from, or nothing. */
-async function baseOf({ preset, init }: TrainArgs, file: Json): Promise<{ named: string; base: Json }> {
+async function baseOf(
+  { preset, init }: Partial<TrainArgs>,
+  file: Json,
+): Promise<{ named: string; base: Json }> {
   const known = preset ?? file.preset;
   const network = isObject(file.diffusion) && 'model' in (file.diffusion as Json);
   if (known === undefined && network) return { named: 'the settings', base: {} };
