@@ -28,7 +28,7 @@ export const interpolate: CommandModule<object, InterpolateArgs> = {
       .option('closed', {
         type: 'boolean',
         default: false,
-        describe: 'Lead back to the first, for an animation that goes round',
+        describe: 'Lead back to the first picture',
       })
       .option('out', {
         type: 'string',

@@ -5,11 +5,8 @@ import { Extractor, type Matrix } from '../metrics/extractor.js';
 import { kernelDistance } from '../metrics/kid.js';
 import { datasetLabels, datasetSet, generatedSet, labelsLike } from '../metrics/picture-set.js';
 import { extractorName, kidText } from '../metrics/report.js';
-import { DiffusionPipeline, type PipelineOptions } from '../pipelines/index.js';
+import { DiffusionPipeline, type GeneratedPicture, type PipelineOptions } from '../pipelines/index.js';
 import type { Measure } from './loop.js';
-
-/** Pictures drawn for a measurement: as few as tell a model that has learned from one that has not. */
-const DRAWN = 100;
 
 /** Training pictures that they are compared with, at most. */
 const COMPARED = 1000;
@@ -18,6 +15,8 @@ const COMPARED = 1000;
 const SEED = 1_000_000;
 
 export interface QualityOptions extends PipelineOptions {
+  /** Pictures drawn for a measurement. Default 100: as few as tell a model that has learned from one that has not. */
+  readonly count?: number;
   readonly signal?: AbortSignal;
   readonly onNote?: (line: string) => void;
 }
@@ -35,20 +34,24 @@ export function qualityMeasure(
   every: number,
   options: QualityOptions,
 ): Measure {
+  const { count = 100, signal } = options;
   const real = datasetSet(dataset, datasetLabels(dataset), { most: COMPARED });
   requireEnough(real);
   let kept: Matrix | undefined;
   const draw = async () => {
     const pipeline = await DiffusionPipeline.fromPretrained(model, options);
     try {
-      return await pipeline.generate({
-        count: DRAWN,
-        seed: SEED,
-        label: labelsLike(real, DRAWN, 0),
-        steps: 20,
-        batchSize: 8,
-        signal: options.signal,
-      });
+      const chosen = labelsLike(real, count, 0);
+      const common = { steps: 20, batchSize: 8, signal };
+      if (!pipeline.model.text) {
+        const label = pipeline.labels.length > 0 ? chosen : undefined;
+        return await pipeline.generate({ ...common, count, seed: SEED, label });
+      }
+      // Labels are texts, and a call draws one.
+      const pictures: GeneratedPicture[] = [];
+      for (let i = 0; i < count; i++)
+        pictures.push(...(await pipeline.generate({ ...common, seed: SEED + i, prompt: chosen?.[i] ?? '' })));
+      return pictures;
     } finally {
       await pipeline.dispose();
     }
@@ -59,15 +62,14 @@ export function qualityMeasure(
       const generated = generatedSet(model, await draw());
       const extractor = await Extractor.open({ threads: options.threads });
       try {
-        const { signal } = options;
         kept ??= await extractor.features(real.count, real.at, { signal });
-        const kid = kernelDistance(await extractor.features(DRAWN, generated.at, { signal }), kept);
+        const kid = kernelDistance(await extractor.features(count, generated.at, { signal }), kept);
         const name = extractorName(extractor.identity);
-        options.onNote?.(`step ${step}: KID is ${kidText(kid)}, of ${DRAWN} pictures, by ${name}`);
+        options.onNote?.(`step ${step}: KID is ${kidText(kid)}, of ${count} pictures, by ${name}`);
         return {
           kid: kid.value,
           kid_standard_error: kid.standardError,
-          kid_pictures: DRAWN,
+          kid_pictures: count,
           extractor: name,
         };
       } finally {
