@@ -35,12 +35,9 @@ export const interpolate: CommandModule<object, InterpolateArgs> = {
         default: 'between.webp',
         describe: 'Animation, FILE.webp or FILE.gif; or FILE.png, a sheet; or a folder for 0000.png …',
       })
+      .example('sumi interpolate --seeds 3,8 --closed', 'two pictures that become one another')
       .example(
-        'sumi interpolate --seeds 3,8,21 --label micah --closed',
-        'three faces that become one another',
-      )
-      .example(
-        'sumi interpolate --seeds 5 --label lorelei,emoji --out styles.png',
+        'sumi interpolate --label lorelei,emoji',
         'one seed from style to style',
       ) as unknown as Argv<InterpolateArgs>,
   handler: async (argv: ArgumentsCamelCase<InterpolateArgs>) => {
