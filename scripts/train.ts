@@ -120,10 +120,7 @@ export const train: CommandModule<object, TrainArgs> = {
       .example('sumi train --data pictures --out run --preset tiny', 'a first try')
       .example('sumi train --data pictures --out run --minutes 120', 'two hours')
       .example('sumi train --distill characters --out fast', 'a model that draws in 4 steps without guidance')
-      .example(
-        'sumi train --refine characters --data pictures --out sharp',
-        'the same model, its pictures twice as large',
-      )
+      .example('sumi train --refine RUN --data pictures --out new', 'its pictures twice as large')
       .example('sumi train --resume run', 'go on after a stop') as unknown as Argv<TrainArgs>,
   handler: async (argv: ArgumentsCamelCase<TrainArgs>) => {
     const { runTrain } = await import('./cli/train.js');

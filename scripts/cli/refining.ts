@@ -10,8 +10,7 @@ export function refineOption(yargs: Argv): Argv {
   return yargs.option('refine', {
     type: 'boolean',
     default: true,
-    describe:
-      'Let the model’s refiner, if it has one, make pictures larger and sharper; --no-refine: as drawn',
+    describe: 'Whether the model’s refiner, if it has one, makes pictures larger and sharper',
   });
 }
 
