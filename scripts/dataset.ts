@@ -38,7 +38,7 @@ export const dataset: CommandModule<object, DatasetArgs> = {
         .option('count', {
           type: 'number',
           describe:
-            'Pictures per style (default: characters 1500, emoji 400, shapes 250); with masks: pictures (200 to 400)',
+            'Pictures per style (default: characters 1500, emoji 400, shapes 250); with masks: pictures (200 to 1200)',
         })
         .option('seed', { type: 'number', default: 0, describe: 'Another seed gives other pictures' })
         .option('styles', {

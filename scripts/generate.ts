@@ -4,9 +4,10 @@ import type { GuidanceArgs } from './cli/guidance.js';
 import type { LoraArgs } from './cli/lora.js';
 import { engineOptions, outputOptions, samplingOptions } from './cli/options.js';
 import type { PromptArgs } from './cli/prompt.js';
+import { type RefineArgs, refineOption } from './cli/refining.js';
 import type { SpeedArgs } from './cli/speed.js';
 
-export interface GenerateArgs extends PromptArgs, LoraArgs, GuidanceArgs, SpeedArgs {
+export interface GenerateArgs extends PromptArgs, LoraArgs, GuidanceArgs, SpeedArgs, RefineArgs {
   model: string;
   out: string;
   count: number;
@@ -31,7 +32,7 @@ export const generate: CommandModule<object, GenerateArgs> = {
   command: 'generate',
   describe: 'Draw pictures with a model',
   builder: (yargs: Argv) =>
-    outputOptions(engineOptions(samplingOptions(yargs)))
+    refineOption(outputOptions(engineOptions(samplingOptions(yargs))))
       .option('out', {
         type: 'string',
         default: 'pictures',
@@ -40,7 +41,10 @@ export const generate: CommandModule<object, GenerateArgs> = {
       })
       .option('count', { type: 'number', default: 1, describe: 'How many pictures; picture i uses seed + i' })
       .option('seed', { type: 'number', default: 0, describe: 'The same seed draws the same picture' })
-      .option('size', { type: 'number', describe: 'Side in pixels (default: as the model was trained)' })
+      .option('size', {
+        type: 'number',
+        describe: 'Side in pixels, before a refiner enlarges it (default: as the model was trained)',
+      })
       .option('height', { type: 'number', describe: 'In pixels, of pictures that are not square' })
       .option('width', { type: 'number', describe: 'In pixels, of pictures that are not square' })
       .option('grid', {

@@ -1,8 +1,9 @@
 /** `sumi img2img`: options here, the work in scripts/cli/img2img.ts. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import { type DrawingArgs, engineOptions, outputOptions, samplingOptions } from './cli/options.js';
+import { type RefineArgs, refineOption } from './cli/refining.js';
 
-export interface Img2ImgArgs extends DrawingArgs {
+export interface Img2ImgArgs extends DrawingArgs, RefineArgs {
   image: string;
   strength: number;
 }
@@ -11,7 +12,7 @@ export const img2img: CommandModule<object, Img2ImgArgs> = {
   command: 'img2img',
   describe: 'Draw variations of a picture',
   builder: (yargs: Argv) =>
-    outputOptions(engineOptions(samplingOptions(yargs)))
+    refineOption(outputOptions(engineOptions(samplingOptions(yargs))))
       .option('image', {
         type: 'string',
         demandOption: true,

@@ -28,7 +28,8 @@ export const inpaint: CommandModule<object, InpaintArgs> = {
       })
       .option('mask-from', {
         type: 'string',
-        describe: 'Instead of --mask: segment:MODEL, what a model of sumi segment train finds in the picture',
+        describe:
+          'Instead of --mask: segment:MODEL, what a model of sumi segment train (or cutout, shipped) finds in the picture',
       })
       .option('mask-classes', {
         type: 'string',

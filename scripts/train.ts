@@ -13,12 +13,15 @@ export interface TrainArgs {
   init?: string;
   distill?: string;
   'distill-steps'?: number;
+  refine?: string;
+  scale?: number;
   size?: number;
   steps?: number;
   minutes?: number;
   batch?: number;
   lr?: number;
   'checkpoint-every'?: number;
+  'eval-every'?: number;
   seed?: number;
   flip?: boolean;
   background?: string;
@@ -59,7 +62,8 @@ export const train: CommandModule<object, TrainArgs> = {
       })
       .option('init', {
         type: 'string',
-        describe: 'Model (folder or name) whose weights to start from, with the --config it was trained with',
+        describe:
+          'Model (folder or name) to train further: its weights, its text encoder, and its settings unless --config or --preset has others',
       })
       .option('autoencoder', {
         type: 'string',
@@ -74,6 +78,12 @@ export const train: CommandModule<object, TrainArgs> = {
         type: 'number',
         describe: 'Steps in which the faster model is to draw (default 4)',
       })
+      .option('refine', {
+        type: 'string',
+        describe:
+          'Model (folder or name) to train a second stage for: a U-Net that makes its pictures larger and sharper',
+      })
+      .option('scale', { type: 'number', describe: 'With --refine: how many times larger (default 2)' })
       .option('size', { type: 'number', describe: 'Side of the pictures in pixels' })
       .option('steps', { type: 'number', describe: 'Steps of the last stage (with --resume: the new total)' })
       .option('minutes', {
@@ -83,6 +93,10 @@ export const train: CommandModule<object, TrainArgs> = {
       .option('batch', { type: 'number', describe: 'Pictures a step of the last stage' })
       .option('lr', { type: 'number', describe: 'Learning rate of the last stage' })
       .option('checkpoint-every', { type: 'number', describe: 'Steps between checkpoints and sample sheets' })
+      .option('eval-every', {
+        type: 'number',
+        describe: 'Steps between measurements of the quality: KID of 100 pictures, into metrics.jsonl',
+      })
       .option('seed', { type: 'number', describe: 'Seed of everything random (default 0)' })
       .option('flip', { type: 'boolean', describe: 'Train on mirrored pictures too' })
       .option('background', {
@@ -106,6 +120,7 @@ export const train: CommandModule<object, TrainArgs> = {
       .example('sumi train --data pictures --out run --preset tiny', 'a first try')
       .example('sumi train --data pictures --out run --minutes 120', 'two hours')
       .example('sumi train --distill characters --out fast', 'a model that draws in 4 steps without guidance')
+      .example('sumi train --refine RUN --data pictures --out new', 'its pictures twice as large')
       .example('sumi train --resume run', 'go on after a stop') as unknown as Argv<TrainArgs>,
   handler: async (argv: ArgumentsCamelCase<TrainArgs>) => {
     const { runTrain } = await import('./cli/train.js');

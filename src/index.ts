@@ -60,8 +60,10 @@ export {
   writePng,
 } from './image/index.js';
 export { type LoraFile, type MergedLora, mergeLoras, readLora } from './lora/index.js';
+export * from './metrics/index.js';
 export * from './pipelines/index.js';
 export { Random } from './random.js';
+export * from './refiner/index.js';
 export * from './schedulers/index.js';
 export * from './segmentation/index.js';
 export {
@@ -78,18 +80,23 @@ export {
   freshVectors,
   type LossFunction,
   parseDistillConfig,
+  parseRefineConfig,
   parseTrainConfig,
   presetConfig,
   presets,
+  type RefineConfig,
+  type RefineOptions,
   type ResumeOptions,
   resumeTraining,
   type StepReport,
+  settingsOf,
   type TrainConfig,
   type TrainOptions,
   type TrainResult,
   TrainStep,
   type TrainVectors,
   train,
+  trainRefinerOf,
 } from './training/index.js';
 export {
   classicUNet,

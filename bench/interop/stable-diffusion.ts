@@ -1,18 +1,21 @@
 /**
  * Writes checkpoints that draw from texts, and networks by themselves, for real diffusers to open
- * (stable-diffusion.py): tiny ones of random weights, written anew by `sumi export --to diffusers`, each with noise,
- * and what Sumi draws of it.
+ * (stable-diffusion.py): tiny ones of random weights, written anew by `sumi export --to diffusers`, and one that was
+ * trained further, each with noise, and what Sumi draws of it.
  *
  *   npx tsx bench/interop/stable-diffusion.ts OUT && python bench/interop/stable-diffusion.py OUT
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeSafetensors } from '../../src/checkpoint/safetensors.js';
 import { permuteData } from '../../src/engine/lower/context.js';
 import { type ExportDtype, exportDiffusers } from '../../src/export/index.js';
+import { writePng } from '../../src/image/index.js';
 import { DiffusionPipeline, denoise } from '../../src/pipelines/index.js';
 import { Random } from '../../src/random.js';
+import { parseTrainConfig, settingsOf, train } from '../../src/training/index.js';
+import { noisyPicture } from '../../test/pipelines/pictures.js';
 import { writeStable } from '../../test/pipelines/stable.js';
 
 const out = process.argv[2];
@@ -71,6 +74,16 @@ try {
     await exportDiffusers(source, dir, { dtype });
     await draw(dir);
   }
+  const [source, data, trained] = [join(work, 'sd1-fp32'), join(work, 'data'), join(out, 'trained-fp32')];
+  await mkdir(data);
+  await writePng(join(data, 'a.png'), noisyPicture(32, 32));
+  await writeFile(join(data, 'metadata.jsonl'), '{"file_name":"a.png","text":"the dog"}');
+  const settings = await settingsOf(source);
+  const diffusion = { ...settings.diffusion, steps: 5, batch_size: 2, learning_rate: 1e-3 };
+  const config = parseTrainConfig({ ...settings, diffusion }, source);
+  await train({ data, out: join(work, 'run'), config, initFrom: source, threads: 1 });
+  await cp(join(work, 'run/model'), trained, { recursive: true });
+  await draw(trained);
   for (const part of ['unet', 'vae', 'text_encoder'])
     await exportDiffusers(join(out, 'sd1-fp32', part), join(out, part));
 } finally {

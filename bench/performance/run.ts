@@ -73,7 +73,17 @@ async function measure(c: Case, dir: string, names: readonly string[], rounds: n
 /** The program from nothing to a picture on disk. */
 async function coldStart(rounds: number): Promise<CaseResult> {
   const model = await checkpointOf('shipped', out);
-  const sumi = ['dist/scripts/sumi.js', 'generate', '--steps', '50', '--label', '0', '--scheduler', 'ddim'];
+  const sumi = [
+    'dist/scripts/sumi.js',
+    'generate',
+    '--steps',
+    '50',
+    '--label',
+    '0',
+    '--scheduler',
+    'ddim',
+    '--no-refine',
+  ];
   const c = { name: 'cold', kind: 'unet', task: 'sample', batch: 1, out: join(out, 'torch.png') };
   const commands: Record<string, [string, string[]]> = {
     sumi: [process.execPath, [...sumi, '--quiet', '--out', join(out, 'sumi.png')]],

@@ -178,7 +178,15 @@ async function classicWork(c: Case, dir: string): Promise<Work> {
 async function sampleWork(dir: string): Promise<Work> {
   const pipeline = await DiffusionPipeline.fromPretrained(dir, { precision });
   const run = () =>
-    pipeline.generate({ steps: 50, scheduler: 'ddim', guidanceScale: 2, seed: 1, label: pipeline.labels[0] });
+    pipeline.generate({
+      steps: 50,
+      scheduler: 'ddim',
+      guidanceScale: 2,
+      seed: 1,
+      label: pipeline.labels[0],
+      // diffusers has no second stage.
+      refine: false,
+    });
   return { run, probe: async () => [] };
 }
 

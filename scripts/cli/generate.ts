@@ -22,6 +22,7 @@ import { openPipeline } from './opening.js';
 import { type Outputs, outputsOf, prepareFiles } from './outputs.js';
 import { startProgress } from './progress.js';
 import { promptFacts, promptOptions } from './prompt.js';
+import { refineFacts } from './refining.js';
 import { note, print, printJson } from './report.js';
 import { speedFacts, speedOf } from './speed.js';
 import { version } from './version.js';
@@ -65,6 +66,8 @@ class Album {
     private readonly outputs: Outputs,
     private readonly animate: string | undefined,
     steps: number,
+    /** How many times larger than drawn the pictures are. */
+    private readonly scale: number,
     private readonly recipe: (picture: GeneratedPicture) => Recipe,
   ) {
     this.animation = animate === undefined ? undefined : new Animation(steps);
@@ -85,7 +88,7 @@ class Album {
   async finish(): Promise<void> {
     const count = this.pictures.length;
     if (count === 0) return;
-    const zoom = zoomFor(this.pictures[0].width);
+    const { width } = this.pictures[0];
     const { grid } = this.outputs;
     if (grid !== undefined) {
       const labels = [...new Set(this.pictures.map(({ label }) => label))];
@@ -94,8 +97,10 @@ class Album {
         count,
         label: labels.length === 1 ? labels[0] : labels,
       };
-      await writePng(grid, await contactSheet(this.pictures, { zoom }), recipe);
+      await writePng(grid, await contactSheet(this.pictures, { zoom: zoomFor(width) }), recipe);
     }
+    // It shows pictures as they are drawn.
+    const zoom = zoomFor(width / this.scale);
     if (this.animate !== undefined) await this.animation?.write(this.animate, count, zoom);
   }
 }
@@ -126,6 +131,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       eta: argv.eta,
       guidanceScale: argv.guidance,
       size: pictureSize(argv, pipeline),
+      refine: argv.refine,
       ...promptOptions(argv),
       ...guidanceOf(argv),
       ...speedOf(argv),
@@ -143,21 +149,28 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       ...loraFacts(loras),
       ...guidanceFacts(argv, pipeline),
       ...speedFacts(argv),
+      ...refineFacts(pipeline, options),
     };
     await prepareFiles([
       ...plan.map((_, i) => outputs.file(i)),
       ...[outputs.grid, argv.animate].filter((file) => file !== undefined),
     ]);
-    const album = new Album(outputs, argv.animate, calls, ({ seed, label, width, height }) => ({
-      ...facts,
-      seed,
-      label,
-      guidance: plan[seed - argv.seed].condition.guidanceScale,
-      eta: argv.eta ?? scheduler.defaultEta ?? 0,
-      width,
-      height,
-      sumi: version(),
-    }));
+    const album = new Album(
+      outputs,
+      argv.animate,
+      calls,
+      pipeline.scale(options),
+      ({ seed, label, width, height }) => ({
+        ...facts,
+        seed,
+        label,
+        guidance: plan[seed - argv.seed].condition.guidanceScale,
+        eta: argv.eta ?? scheduler.defaultEta ?? 0,
+        width,
+        height,
+        sumi: version(),
+      }),
+    );
     let done = 0;
     const progress = startProgress({ label: 'draw', total: argv.count * calls, quiet: argv.quiet });
     try {

@@ -15,7 +15,8 @@ import type { SegmentTrainArgs } from '../segment/train.js';
 import { interruptible } from './interrupt.js';
 import { note, print, printJson } from './report.js';
 import { scoreLine } from './segment-report.js';
-import { Display, type Json, merge, positive, readConfigFile } from './train.js';
+import { Display, positive } from './train.js';
+import { type Json, merge, readConfigFile } from './train-settings.js';
 
 /** Options of `config` that a run keeps. */
 const OWN = [

@@ -1,25 +1,19 @@
 /** What `sumi train` does with its options. */
-import { readFile } from 'node:fs/promises';
 import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
-import { fileError } from '../../src/files/index.js';
 import {
-  type DistillConfig,
   distill,
-  override,
-  parseDistillConfig,
-  parseTrainConfig,
-  presetConfig,
   resumeTraining,
   type StepReport,
-  type TrainConfig,
   type TrainResult,
   train,
+  trainRefinerOf,
 } from '../../src/training/index.js';
 import type { TrainArgs } from '../train.js';
 import { interruptible } from './interrupt.js';
 import { type Progress, startProgress } from './progress.js';
 import { note, printJson } from './report.js';
+import { configOf, distillConfigOf, refineConfigOf } from './train-settings.js';
 
 export function positive(name: string, value: number | undefined, whole: boolean): void {
   if (value === undefined) return;
@@ -27,93 +21,6 @@ export function positive(name: string, value: number | undefined, whole: boolean
   throw new InputError(
     `${value} is no use — --${name} — give a ${whole ? 'whole number from 1' : 'number above 0'}`,
   );
-}
-
-async function configOf(argv: TrainArgs): Promise<TrainConfig> {
-  const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
-  const named = argv.preset ?? file.preset ?? (file.diffusion ? undefined : 'small');
-  const base: Json = named === undefined ? {} : presetConfig(String(named));
-  const given = {
-    ...(argv.size === undefined ? {} : { size: argv.size }),
-    ...(argv.seed === undefined ? {} : { seed: argv.seed }),
-    ...(argv.background === undefined ? {} : { background: argv.background }),
-    ...(argv.fit === undefined ? {} : { fit: argv.fit }),
-    ...(argv.strict === undefined ? {} : { strict: argv.strict }),
-    ...(argv.flip === undefined ? {} : { augment: { flip: argv.flip } }),
-  };
-  const merged = merge(merge(base, file), given);
-  let config = parseTrainConfig(merged, argv.config ?? `--preset ${named}`);
-  config = override(config, argv.stage ?? 'all', argv.steps, argv.lr, argv.batch);
-  const every = argv['checkpoint-every'];
-  if (every !== undefined) {
-    config = {
-      ...config,
-      diffusion: { ...config.diffusion, checkpoint_every: every },
-      autoencoder: config.autoencoder && { ...config.autoencoder, checkpoint_every: every },
-    };
-  }
-  return config;
-}
-
-/** Settings of other kinds of training: what a distillation has of its teacher, or has no use for. */
-const NOT_DISTILLED = [
-  'data',
-  'preset',
-  'stage',
-  'autoencoder',
-  'init',
-  'size',
-  'flip',
-  'background',
-  'fit',
-  'strict',
-  'cache',
-] as const;
-
-async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {
-  const idle = NOT_DISTILLED.filter((name) => argv[name] !== undefined);
-  if (idle.length > 0)
-    throw new InputError(
-      `a model learns from its teacher alone, which draws all it is shown — --${idle.join(', --')} — leave out with --distill`,
-    );
-  const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
-  const given = {
-    seed: argv.seed,
-    steps: argv.steps,
-    learning_rate: argv.lr,
-    batch_size: argv.batch,
-    checkpoint_every: argv['checkpoint-every'],
-    student_steps: argv['distill-steps'],
-  };
-  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  return parseDistillConfig({ ...file, ...known }, argv.config ?? '--distill');
-}
-
-export type Json = Record<string, unknown>;
-
-/** The second object's keys over the first's, objects merged; a network's `model` is taken whole. */
-export function merge(under: Json, over: Json): Json {
-  const out: Json = { ...under };
-  for (const [key, value] of Object.entries(over)) {
-    const both = isObject(out[key]) && isObject(value) && key !== 'model';
-    out[key] = both ? merge(out[key] as Json, value as Json) : value;
-  }
-  return out;
-}
-
-const isObject = (x: unknown): boolean => typeof x === 'object' && x !== null && !Array.isArray(x);
-
-export async function readConfigFile(path: string): Promise<Json> {
-  const text = await readFile(path, 'utf8').catch((error) => {
-    throw fileError(error, path, 'cannot read');
-  });
-  try {
-    const value: unknown = JSON.parse(text);
-    if (isObject(value)) return value as Json;
-  } catch {
-    // Said below, whatever the fault.
-  }
-  throw new InputError(`not a JSON object — ${path} — see docs/training.md for the settings`);
 }
 
 /** One progress display after another: reading pictures, then each stage. */
@@ -133,6 +40,8 @@ export class Display {
     return this.shown;
   }
 
+  redraw = (done: number, total: number): void => this.over('redrawing pictures', total).update(done);
+
   read = (done: number, total: number): void => this.over('reading pictures', total).update(done);
 
   step = ({ stage, step, steps, loss, picturesPerSecond }: StepReport): void =>
@@ -149,7 +58,16 @@ export class Display {
 }
 
 export async function runTrain(argv: TrainArgs): Promise<void> {
-  for (const name of ['steps', 'batch', 'size', 'checkpoint-every', 'distill-steps', 'threads'] as const)
+  for (const name of [
+    'steps',
+    'batch',
+    'size',
+    'checkpoint-every',
+    'eval-every',
+    'distill-steps',
+    'scale',
+    'threads',
+  ] as const)
     positive(name, argv[name], true);
   for (const name of ['minutes', 'lr'] as const) positive(name, argv[name], false);
   const engine = argv.engine as Engine;
@@ -170,6 +88,8 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
         'init',
         'distill',
         'distill-steps',
+        'refine',
+        'scale',
       ] as const
     ).filter((name) => argv[name] !== undefined);
     if (own.length > 0) {
@@ -182,13 +102,16 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
       throw new InputError('a run directory is needed — --distill — name one by --out');
   } else if (argv['distill-steps'] !== undefined) {
     throw new InputError('nothing is distilled — --distill-steps — name the model by --distill');
+  } else if (argv.scale !== undefined && argv.refine === undefined) {
+    throw new InputError('nothing is refined — --scale — name the model by --refine');
   } else if (argv.data === undefined || argv.out === undefined) {
     throw new InputError(
       'a folder of pictures and a run directory are needed — sumi train — give --data and --out, or --resume',
     );
   }
   const distilled = argv.distill === undefined ? undefined : await distillConfigOf(argv);
-  const config = argv.resume === undefined && !distilled ? await configOf(argv) : undefined;
+  const refined = argv.refine === undefined ? undefined : await refineConfigOf(argv);
+  const config = argv.resume === undefined && !distilled && !refined ? await configOf(argv) : undefined;
   const display = new Display(argv.quiet);
   const started = performance.now();
   const result = await interruptible(async (signal) => {
@@ -198,13 +121,23 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
       minutes: argv.minutes,
       stage: argv.stage,
       cache: argv.cache,
+      evalEvery: argv['eval-every'],
       dtype: argv.dtype === 'fp16' ? ('F16' as const) : ('F32' as const),
       signal,
       onRead: display.read,
+      onRedraw: display.redraw,
       onStep: display.step,
       onNote: display.note,
     };
     try {
+      if (refined)
+        return await trainRefinerOf({
+          ...common,
+          model: argv.refine as string,
+          data: argv.data as string,
+          out: argv.out as string,
+          config: refined,
+        });
       if (distilled)
         return await distill({
           ...common,

@@ -30,7 +30,7 @@ export const segmentExample: CommandModule<object, SegmentExampleArgs> = {
         type: 'string',
         describe: 'Folder for data, run and results (default: runs/example-NAME)',
       })
-      .option('steps', { type: 'number', describe: 'Steps (default: the example’s, 300 to 500)' })
+      .option('steps', { type: 'number', describe: 'Steps (default: the example’s, 300 to 1000)' })
       .option('dtype', {
         type: 'string',
         choices: ['fp32', 'fp16'] as const,

@@ -6,7 +6,7 @@ import type { AutoencoderFolder, ModelComponent } from './pipeline.js';
 import { findWeights, TRANSFORMERS_STEM } from './weights.js';
 
 /** What a pipeline calls the folder of a network. */
-export type ComponentFolder = 'unet' | AutoencoderFolder | 'text_encoder';
+export type ComponentFolder = 'unet' | AutoencoderFolder | 'text_encoder' | 'refiner';
 
 /** A folder that holds one network and nothing else. */
 export interface BareComponent extends ModelComponent {

@@ -5,7 +5,7 @@ import { InputError } from '../errors.js';
 import { isDirectory, isFile } from '../files/index.js';
 import { type BareComponent, readBareComponent } from './component.js';
 import { type JsonObject, parseJson, readJsonObject } from './json.js';
-import { type ModelComponent, readPipelineDir } from './pipeline.js';
+import { type ModelComponent, REFINER_FOLDER, readPipelineDir } from './pipeline.js';
 import { openSafetensors } from './safetensors.js';
 import { listStates } from './state.js';
 
@@ -58,7 +58,7 @@ export interface RunDescription {
   readonly kind: 'run';
   readonly path: string;
   readonly config: JsonObject;
-  /** Last line of metrics.jsonl; null before the first. */
+  /** Last step's line of metrics.jsonl; null before the first. */
   readonly lastMetrics: JsonObject | null;
   /** Steps that have a training state, newest first. */
   readonly checkpoints: readonly { readonly step: number; readonly path: string; readonly bytes: number }[];
@@ -145,6 +145,7 @@ export async function describeCheckpoint(path: string): Promise<CheckpointDescri
   if (pipeline.autoencoder) {
     components[pipeline.autoencoder.folder] = await describeComponent(pipeline.autoencoder);
   }
+  if (pipeline.refiner) components[REFINER_FOLDER] = await describeComponent(pipeline.refiner);
   if (pipeline.textEncoder) components.text_encoder = await describeComponent(pipeline.textEncoder);
   const sum = (key: 'parameters' | 'bytes') =>
     Object.values(components).reduce((total, { weights }) => total + weights[key], 0);
@@ -173,13 +174,13 @@ export async function isRun(dir: string): Promise<boolean> {
   );
 }
 
-/** The last whole line: a run that is being written, or was killed, may end in half a one. */
+/** The last whole line of a step: a run that is being written, or was killed, may end in half a one. */
 async function lastMetrics(path: string): Promise<JsonObject | null> {
   const text = await readFile(path, 'utf8').catch(() => '');
   for (const line of text.trimEnd().split('\n').reverse()) {
     try {
       const value = parseJson(line);
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+      if (typeof value === 'object' && value !== null && 'loss' in value) return value as JsonObject;
     } catch {}
   }
   return null;

@@ -34,6 +34,8 @@ export interface PipelineDir {
   /** Null when the directory holds a UNet alone. */
   readonly scheduler: SchedulerComponent | null;
   readonly autoencoder: (ModelComponent & { readonly folder: AutoencoderFolder }) | null;
+  /** What makes pictures larger and sharper; null when there is none. Of Sumi's own: diffusers does not look at it. */
+  readonly refiner: ModelComponent | null;
   /** What turns a prompt into what the UNet looks at; null when there is none. */
   readonly textEncoder: ModelComponent | null;
   /** The folder of its tokenizer. */
@@ -43,6 +45,9 @@ export interface PipelineDir {
   /** Content of sumi.json; empty when there is none. */
   readonly sumi: JsonObject;
 }
+
+/** The folder of the refiner (src/refiner). */
+export const REFINER_FOLDER = 'refiner';
 
 const known = ['unet', 'scheduler', 'vae', 'vqvae', 'text_encoder', 'tokenizer'];
 
@@ -105,6 +110,7 @@ async function assemble(
     unet: await readModel(await folderOf(dir, 'unet', 'config.json'), 'UNet2DModel'),
     scheduler: await readScheduler(dir),
     autoencoder: await readAutoencoder(dir),
+    refiner: await readRefiner(dir),
     textEncoder: await readTextEncoder(dir),
     tokenizer: (await isDirectory(join(dir, 'tokenizer'))) ? join(dir, 'tokenizer') : null,
     otherComponents,
@@ -130,6 +136,7 @@ async function readBareUnet(dir: string): Promise<PipelineDir> {
     unet: { className: config._class_name, config, weights: await findWeights(dir) },
     scheduler: await readScheduler(dir),
     autoencoder: null,
+    refiner: null,
     textEncoder: null,
     tokenizer: null,
     otherComponents: [],
@@ -167,6 +174,11 @@ async function readAutoencoder(dir: string): Promise<PipelineDir['autoencoder']>
     }
   }
   return null;
+}
+
+async function readRefiner(dir: string): Promise<ModelComponent | null> {
+  const folder = join(dir, REFINER_FOLDER);
+  return (await isFile(join(folder, 'config.json'))) ? readModel(folder, 'UNet2DModel') : null;
 }
 
 /** transformers names the class in `architectures`. */

@@ -8,7 +8,7 @@ import type { ComponentFolder } from './component.js';
 import type { FloatDtype } from './dtypes.js';
 import { formatJson, type JsonObject } from './json.js';
 import { saveParams } from './load.js';
-import type { AutoencoderFolder, SchedulerComponent } from './pipeline.js';
+import { type AutoencoderFolder, REFINER_FOLDER, type SchedulerComponent } from './pipeline.js';
 import { TRANSFORMERS_STEM, WEIGHTS_NAME } from './weights.js';
 
 /** The diffusers release whose format is written; the interop check in bench/interop runs against it. */
@@ -29,6 +29,8 @@ export interface PipelineToWrite {
   readonly scheduler: SchedulerComponent;
   /** `folder` defaults to `vqvae`, which is where diffusers' LDMPipeline looks, for an AutoencoderKL too. */
   readonly autoencoder?: ModelToWrite & { readonly folder?: AutoencoderFolder };
+  /** See src/refiner. */
+  readonly refiner?: ModelToWrite;
   /** Of a model that draws from texts; its config is transformers'. */
   readonly textEncoder?: ModelToWrite;
   /** Folder of its tokenizer, which is copied. */
@@ -47,11 +49,12 @@ export async function writePipelineDir(
   pipeline: PipelineToWrite,
   dtype: FloatDtype = 'F32',
 ): Promise<void> {
-  const { unet, scheduler, autoencoder, textEncoder, tokenizer, sumi } = pipeline;
+  const { unet, scheduler, autoencoder, refiner, textEncoder, tokenizer, sumi } = pipeline;
   const folder = autoencoder?.folder ?? 'vqvae';
   await writeDirectoryAtomically(dir, async (target) => {
     await writeModel(join(target, 'unet'), unet, dtype);
     if (autoencoder) await writeModel(join(target, folder), autoencoder, dtype);
+    if (refiner) await writeModel(join(target, REFINER_FOLDER), refiner, dtype);
     if (textEncoder) {
       await mkdir(join(target, 'text_encoder'));
       await fillTextEncoder(join(target, 'text_encoder'), textEncoder, dtype);
@@ -128,9 +131,19 @@ async function fillModel(dir: string, model: ModelToWrite, dtype: FloatDtype): P
   else await saveParams(model.weights.specs, model.weights.params, join(dir, WEIGHTS_NAME), dtype);
 }
 
+/**
+ * A config as transformers 5 opens it, which takes nothing but floats for some keys: 1.0 is JavaScript's 1. They are of no
+ * use but to start training from random numbers.
+ */
+export function forTransformers(config: JsonObject): JsonObject {
+  const takes = ([key, value]: [string, unknown]) =>
+    !(key.startsWith('initializer_') && Number.isInteger(value));
+  return Object.fromEntries(Object.entries(config).filter(takes));
+}
+
 /** transformers' names of files, and no class in the config but in `architectures`, which is the caller's. */
 async function fillTextEncoder(dir: string, model: ModelToWrite, dtype: FloatDtype): Promise<void> {
-  await writeFile(join(dir, 'config.json'), formatJson(model.config));
+  await writeFile(join(dir, 'config.json'), formatJson(forTransformers(model.config)));
   const name = `${TRANSFORMERS_STEM}.safetensors`;
   if (typeof model.weights === 'string') await copyWeights(model.weights, dir, name);
   else await saveParams(model.weights.specs, model.weights.params, join(dir, name), dtype);

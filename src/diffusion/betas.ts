@@ -29,6 +29,17 @@ export interface BetaConfig {
   rescale_betas_zero_snr?: boolean;
 }
 
+/** What a scheduler's config says of the forward process and of what is predicted, whatever draws with it. */
+export const FORWARD_PROCESS = [
+  'num_train_timesteps',
+  'beta_start',
+  'beta_end',
+  'beta_schedule',
+  'trained_betas',
+  'rescale_betas_zero_snr',
+  'prediction_type',
+] as const;
+
 /** The cosine schedule's cap, which keeps its last steps from a singularity (Nichol & Dhariwal 2021, sec. 3.2). */
 const MAX_BETA = 0.999;
 

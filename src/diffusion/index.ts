@@ -2,9 +2,11 @@ export {
   BETA_SCHEDULES,
   type BetaConfig,
   type BetaSchedule,
+  FORWARD_PROCESS,
   makeBetas,
   rescaleZeroTerminalSnr,
 } from './betas.js';
+export { flowSample } from './flow.js';
 export {
   addNoise,
   alphaProdsAt,
@@ -19,6 +21,7 @@ export {
   conversionCoefficients,
   convertPrediction,
   type DiffusionPrediction,
+  FLOW_PREDICTION,
   PREDICTION_TYPES,
   type PredictionType,
 } from './prediction.js';

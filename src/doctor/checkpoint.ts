@@ -3,15 +3,17 @@ import path from 'node:path';
 import { openAutoencoder } from '../autoencoder/index.js';
 import { readBareComponent } from '../checkpoint/component.js';
 import { readJsonObject } from '../checkpoint/json.js';
-import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
+import { type PipelineDir, REFINER_FOLDER, readPipelineDir } from '../checkpoint/pipeline.js';
 import { isFile } from '../files/index.js';
 import { checkChannels, findModel, labelsOf } from '../pipelines/model.js';
-import { openUNet, type UNetNetwork } from '../unet/index.js';
+import { isDiffusion } from '../schedulers/index.js';
+import { openUNet, parseUNet2DConfig, type UNetNetwork, unet2dSpecs } from '../unet/index.js';
 import { examineFiles } from './files.js';
 import { type Finding, Findings } from './findings.js';
 import { examineScheduler } from './scheduler.js';
 import { examineSingle } from './single.js';
 import { examineText } from './text.js';
+import { examineTraining } from './training.js';
 import { tryAutoencoder, tryNetwork } from './trial.js';
 import { examineWeights } from './weights.js';
 
@@ -106,6 +108,13 @@ async function examineNetworks(
 
   const unetParams = network && (await examineWeights(network.specs, component.weights, findings));
   const params = coderNetwork && coder && (await examineWeights(coderNetwork.specs, coder.weights, findings));
+  const { refiner } = pipeline;
+  if (refiner) {
+    const config = await findings.attempt('config', () =>
+      parseUNet2DConfig(refiner.config, path.join(dir, REFINER_FOLDER)),
+    );
+    if (config) await examineWeights(unet2dSpecs(config), refiner.weights, findings);
+  }
   let [scaledLatents, prediction]: (number | null)[] = [null, null];
   if (unet && coderNetwork && coder && params) {
     const where = path.join(dir, coder.folder, 'config.json');
@@ -120,7 +129,9 @@ async function examineNetworks(
       const schedulerConfig = path.join(dir, 'scheduler', 'scheduler_config.json');
       const model = { network, unetParams };
       const context = { prompts, schedulerConfig };
-      prediction = await tryNetwork(model, scheduler, component.weights, threads, findings, context);
+      const { timesteps } = scheduler;
+      const tried = isDiffusion(scheduler) ? scheduler : { timesteps };
+      prediction = await tryNetwork(model, tried, component.weights, threads, findings, context);
     }
   } finally {
     await prompts?.dispose();
@@ -143,6 +154,7 @@ export async function examineCheckpoint(
   const single = await findings.attempt('files', () => readBareComponent(dir));
   const whole = single === null && findings.list.length === broken;
   const pipeline = whole ? await findings.attempt('files', () => readPipelineDir(dir)) : null;
+  await examineTraining(dir, findings);
   await examineFiles(pipeline?.dir ?? dir, findings);
   let measured: CheckpointExamination['measured'] = { scaledLatents: null, prediction: null };
   if (single) measured = await examineSingle(single, options.threads, findings);

@@ -10,6 +10,7 @@ export const AREAS = [
   'autoencoder',
   'network',
   'labels',
+  'training',
   'machine',
 ] as const;
 export type Area = (typeof AREAS)[number];

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { JsonObject } from '../checkpoint/json.js';
 import type { PipelineDir } from '../checkpoint/pipeline.js';
 import { defaultsOf } from '../pipelines/model.js';
-import { SCHEDULERS, type Scheduler, schedulerFromConfig } from '../schedulers/index.js';
+import { drawingSampler, isDiffusion, SAMPLERS, type Sampler, type Scheduler } from '../schedulers/index.js';
 import type { UNetNetwork } from '../unet/index.js';
 import type { Findings } from './findings.js';
 
@@ -34,7 +34,7 @@ const FURTHER = [
 ];
 
 function knownKeys(): Set<string> {
-  const configs = Object.values(SCHEDULERS).map((Class) => Object.keys(new Class({}).config));
+  const configs = SAMPLERS.map((Class) => Object.keys(new Class({}).config));
   return new Set([...configs.flat(), ...FURTHER]);
 }
 
@@ -49,7 +49,7 @@ export async function examineScheduler(
   pipeline: PipelineDir,
   network: UNetNetwork | null,
   findings: Findings,
-): Promise<Scheduler | null> {
+): Promise<Sampler | null> {
   const { scheduler: component, sumi, dir } = pipeline;
   if (!component) {
     findings.error(
@@ -61,10 +61,10 @@ export async function examineScheduler(
   const where = path.join(dir, 'scheduler', 'scheduler_config.json');
   const json: JsonObject = { ...component.config, _class_name: component.className };
   const defaults = defaultsOf(sumi, 1);
-  const made = await findings.attempt('scheduler', () => schedulerFromConfig(json));
+  const made = await findings.attempt('scheduler', () => drawingSampler(json));
   if (!made) return null;
   if (defaults.scheduler !== undefined)
-    await findings.attempt('scheduler', () => schedulerFromConfig(json, defaults.scheduler));
+    await findings.attempt('scheduler', () => drawingSampler(json, defaults.scheduler));
 
   const known = knownKeys();
   for (const key of Object.keys(component.config)) {
@@ -73,7 +73,7 @@ export async function examineScheduler(
   }
   const recipe = objectAt(sumi, 'recipe', 'config', 'diffusion');
   compareWithRecipe(made, recipe, where, findings);
-  checkTerminalNoise(made, recipe, where, findings);
+  if (isDiffusion(made)) checkTerminalNoise(made, recipe, where, findings);
 
   const { num_train_timesteps: T } = made.config;
   await findings.attempt('scheduler', () => made.setTimesteps(Math.min(defaults.steps, T)));
@@ -89,7 +89,7 @@ export async function examineScheduler(
   return made;
 }
 
-function compareWithRecipe(made: Scheduler, recipe: JsonObject, where: string, findings: Findings): void {
+function compareWithRecipe(made: Sampler, recipe: JsonObject, where: string, findings: Findings): void {
   for (const key of SHARED) {
     const [given, trained] = [made.config[key], recipe[key]];
     if (given !== undefined && trained !== undefined && given !== trained)

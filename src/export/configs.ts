@@ -2,7 +2,7 @@
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { formatJson, type JsonObject } from '../checkpoint/json.js';
-import { DIFFUSERS_VERSION, modelIndex } from '../checkpoint/write.js';
+import { DIFFUSERS_VERSION, forTransformers, modelIndex } from '../checkpoint/write.js';
 import { CLIP_TEXT_CLASS_NAME } from '../text/index.js';
 import { copyNotices } from './folder.js';
 import {
@@ -28,14 +28,13 @@ export function textConfig(
   dtype?: string,
 ): JsonObject {
   const { torch_dtype: _, dtype: __, ...known } = original;
-  // transformers 5 takes nothing but floats here, and JSON's 1.0 is JavaScript's 1: of no use but to start training.
-  const rest = Object.fromEntries(
-    Object.entries(known).filter(
-      ([key, value]) => !(key.startsWith('initializer_') && Number.isInteger(value)),
-    ),
-  );
   const own = config as unknown as JsonObject;
-  return { ...rest, ...own, architectures: [CLIP_TEXT_CLASS_NAME], ...(dtype && { dtype }) };
+  return {
+    ...forTransformers(known),
+    ...own,
+    architectures: [CLIP_TEXT_CLASS_NAME],
+    ...(dtype && { dtype }),
+  };
 }
 
 /** Configs of all networks by their files. */

@@ -9,6 +9,7 @@ import { type ModelToWrite, writeComponent, writePipelineDir } from '../checkpoi
 import { RunError } from '../errors.js';
 import { isFile, writeDirectoryAtomically } from '../files/index.js';
 import { CLIP_TEXT_CLASS_NAME, clipTextSpecs } from '../text/index.js';
+import { UNET2D_CLASS_NAME } from '../unet/index.js';
 import { textConfig } from './configs.js';
 import { copyNotices, requireFreeFolder } from './folder.js';
 import { coderFolder, type ExportSource, loadSource, originalTextConfig, schedulerOf } from './source.js';
@@ -96,6 +97,11 @@ function networksOf(source: ExportSource, dtype: ExportDtype): Written[] {
     const folder = single?.folder ?? coderFolder(source);
     add(folder, coder.className, coder.config, { specs: coder.specs, params });
   }
+  const refiner = source.model?.refiner;
+  if (refiner) {
+    const { config, specs } = refiner.network;
+    add('refiner', UNET2D_CLASS_NAME, config, { specs, params: refiner.params });
+  }
   if (text) {
     const specs = clipTextSpecs(text.config);
     const config = textConfig(text, originalTextConfig(source), TORCH_DTYPES[dtype]);
@@ -118,6 +124,7 @@ async function writeAnew(dir: string, source: ExportSource, written: readonly Wr
       unet: (of('unet') as Written).model,
       scheduler: schedulerOf(pipeline, model),
       autoencoder: coder && { ...coder.model, folder: coder.folder as AutoencoderFolder },
+      refiner: of('refiner')?.model,
       textEncoder: of('text_encoder')?.model,
       tokenizer: pipeline.tokenizer ?? undefined,
       sumi: (await isFile(path.join(source.dir, 'sumi.json'))) ? source.sumi : undefined,

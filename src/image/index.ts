@@ -9,6 +9,6 @@ export {
   sizeOfPicture,
 } from './decode.js';
 export * from './encode.js';
-export { contactSheet, type GridOptions } from './grid.js';
+export { contactSheet, escapeXml, type GridOptions } from './grid.js';
 export { type Mask, type MaskOptions, maskStatistics, readMask } from './mask.js';
 export * from './picture.js';

@@ -68,3 +68,12 @@ export async function parseColour(text: string): Promise<[number, number, number
     throw new InputError(`no such colour: ${text} — background — write it as #rrggbb or by name`);
   }
 }
+
+/** RGB pictures with left and right exchanged. @param data rows of `width` pixels, of one picture or several */
+export function mirror(data: Uint8Array, width: number): Uint8Array {
+  const out = new Uint8Array(data.length);
+  for (let row = 0; row < data.length; row += width * 3)
+    for (let x = 0; x < width; x++)
+      out.set(data.subarray(row + x * 3, row + x * 3 + 3), row + (width - 1 - x) * 3);
+  return out;
+}

@@ -4,7 +4,7 @@ import type { CompileOptions } from '../engine/compile.js';
 import type { Feed } from '../engine/session.js';
 import { RunError } from '../errors.js';
 import { classifierFree } from '../guidance/index.js';
-import type { Churn, Scheduler } from '../schedulers/index.js';
+import type { Churn, Sampler } from '../schedulers/index.js';
 import { isClassConditional, type UNetNetwork } from '../unet/index.js';
 import { type Forward, NetworkRuns } from './forward.js';
 import type { PromptEncoder } from './text.js';
@@ -142,7 +142,7 @@ export interface StepEvent {
 export interface DenoiseOptions {
   readonly denoiser: Pick<Denoiser, 'predict'>;
   /** With its timesteps set. */
-  readonly scheduler: Scheduler;
+  readonly scheduler: Sampler;
   /** Noise to start from, already times initNoiseSigma: [height, width, channels]. */
   readonly sample: Float32Array;
   /** Index of the timestep to start with, one of `stepStarts`, for a sample that is only partly noise. Default 0. */

@@ -5,7 +5,7 @@ import type { Precision } from '../engine/quantize.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
 import type { LoraFile } from '../lora/index.js';
-import { type Churn, requireChurn, type Sampler, type Scheduler } from '../schedulers/index.js';
+import { type Churn, requireChurn, type Sampler } from '../schedulers/index.js';
 import { checkSeed, conditionOf, labelIndex, type ToldOptions } from './conditions.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
 import { loadGuide } from './guide-model.js';
@@ -15,9 +15,11 @@ import {
   denoiserFor,
   type GuidanceOptions,
   requireGuidance,
+  requireLevels,
 } from './guided.js';
 import { Codec, type LoadedModel, loadModel } from './model.js';
 import { checkRng, noiseOf, type Rng } from './noise.js';
+import { Refiner } from './refine.js';
 import { SchedulerChoice } from './scheduler-choice.js';
 import { type GenerationEvent, generationEvents } from './steps.js';
 import { PromptEncoder } from './text.js';
@@ -63,7 +65,13 @@ export interface SamplingOptions extends PromptOptions, GuidanceOptions, SpeedOp
   readonly rng?: Rng;
 }
 
-export interface GenerateOptions extends SamplingOptions {
+/** Of what becomes of a picture once it is drawn. */
+export interface FinishOptions {
+  /** Whether the model's refiner makes pictures larger and sharper. Default true, where there is one. */
+  readonly refine?: boolean;
+}
+
+export interface GenerateOptions extends SamplingOptions, FinishOptions {
   /** Default 1. */
   readonly count?: number;
   /** Picture i uses seed + i. Default 0. */
@@ -114,6 +122,7 @@ export class DiffusionPipeline {
   readonly codec: Codec;
   private readonly prompts: PromptEncoder | null;
   private readonly guide: Denoiser | null;
+  private readonly refiner: Refiner | null;
   private readonly choice: SchedulerChoice;
 
   private constructor(
@@ -127,6 +136,7 @@ export class DiffusionPipeline {
     this.denoiser = new Denoiser(model.network, model.unetParams, network, this.prompts);
     this.guide = guide && new Denoiser(guide.network, guide.unetParams, network, this.prompts);
     this.codec = new Codec(model, compile);
+    this.refiner = model.refiner && new Refiner(model.refiner.network, model.refiner.params, compile);
     this.choice = new SchedulerChoice(model);
   }
 
@@ -159,7 +169,7 @@ export class DiffusionPipeline {
   }
 
   /** What draws unless a call names another: the model's own, or what was set. A fresh one, whose config may be used. */
-  get scheduler(): Scheduler {
+  get scheduler(): Sampler {
     return this.choice.make();
   }
 
@@ -176,7 +186,7 @@ export class DiffusionPipeline {
    * A fresh scheduler for some options, with its timesteps set.
    * @throws InputError for an unknown name, steps, eta or churn out of range, or timesteps that the network does not know
    */
-  schedulerFor({ scheduler, steps, eta = 0, churn }: SamplingOptions): Scheduler {
+  schedulerFor({ scheduler, steps, eta = 0, churn }: SamplingOptions): Sampler {
     if (!(eta >= 0 && eta <= 1))
       throw new InputError(`eta of ${eta} is not possible — --eta — give a number from 0 to 1`);
     const made = this.choice.make(scheduler);
@@ -238,7 +248,7 @@ export class DiffusionPipeline {
     checkGuidance(options);
     const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
     checkSpeed(options, this.model.network, this.sampleSize(options.size));
-    this.schedulerFor(options);
+    requireLevels(options, this.schedulerFor(options));
     return Array.from({ length: count }, (_, i) => {
       const given = labels.length > 0 ? labels[i % labels.length] : undefined;
       const { name, ...condition } = this.condition(seed + i, given, options.guidanceScale, options);
@@ -300,8 +310,13 @@ export class DiffusionPipeline {
         this.sample(planned, denoisers, size, options, (progress) =>
           inTurn(() => options.onStep?.({ picture, ...progress })),
         ),
-      (sample, planned) => this.finish(sample, planned, size),
+      (sample, planned) => this.finish(sample, planned, size, options),
     );
+  }
+
+  /** How many times larger than `pictureSize` finished pictures are along a side. */
+  scale({ refine = true }: FinishOptions = {}): number {
+    return refine ? (this.refiner?.scale ?? 1) : 1;
   }
 
   /** A picture of its sample. */
@@ -309,8 +324,11 @@ export class DiffusionPipeline {
     sample: Float32Array,
     { seed, label }: PlannedPicture,
     size: readonly [number, number],
+    { refine = true }: FinishOptions = {},
   ): Promise<GeneratedPicture> {
-    return { ...(await this.decode(sample, size)), seed, label };
+    const picture = await this.decode(sample, size);
+    const refined = refine && this.refiner ? await this.refiner.run(picture) : picture;
+    return { ...refined, seed, label };
   }
 
   /** Denoises a picture: [height, width, channels]. */
@@ -358,6 +376,7 @@ export class DiffusionPipeline {
     await this.denoiser.dispose();
     await this.guide?.dispose();
     await this.codec.dispose();
+    await this.refiner?.dispose();
     await this.prompts?.dispose();
   }
 }

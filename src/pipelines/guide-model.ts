@@ -1,6 +1,6 @@
 /** The weaker model of autoguidance (Karras et al. 2024): an earlier or smaller one of the same training. */
 import { InputError } from '../errors.js';
-import { schedulerFromConfig } from '../schedulers/index.js';
+import { drawingSampler, isDiffusion, processOf } from '../schedulers/index.js';
 import { type LoadedModel, loadModel } from './model.js';
 
 /** Weight of guidance by a weaker model where the model itself has none; the paper's are about 2. */
@@ -32,12 +32,16 @@ function differenceOf(guide: LoadedModel, model: LoadedModel): string | undefine
   if (guide.labels.join('\n') !== model.labels.join('\n'))
     return `knows the labels ${list(guide.labels)}, the model ${list(model.labels)}`;
   if (guide.network.textChannels !== model.network.textChannels) return 'has another text encoder';
-  const [ours, theirs] = [guide, model].map(({ scheduler }) => schedulerFromConfig(scheduler));
+  const [ours, theirs] = [guide, model].map(({ scheduler }) => drawingSampler(scheduler));
+  const [kind, other] = [ours, theirs].map((scheduler) => processOf(scheduler.toConfig()));
+  if (kind !== other) return `is a model of ${kind}, the model one of ${other}`;
   if (ours.config.prediction_type !== theirs.config.prediction_type)
     return `predicts ${ours.config.prediction_type}, the model ${theirs.config.prediction_type}`;
-  const [p, q] = [ours.alphasCumprod, theirs.alphasCumprod];
-  if (p.length !== q.length || p.some((x, t) => Math.abs(x - q[t]) > 1e-6))
-    return 'was trained on another noise schedule';
+  if (isDiffusion(ours) && isDiffusion(theirs)) {
+    const [p, q] = [ours.alphasCumprod, theirs.alphasCumprod];
+    if (p.length !== q.length || p.some((x, t) => Math.abs(x - q[t]) > 1e-6))
+      return 'was trained on another noise schedule';
+  }
   const [f, g] = [guide.autoencoder?.params, model.autoencoder?.params];
   if (f?.length !== g?.length || f?.some((x, i) => x !== g?.[i])) return 'has another autoencoder';
   return undefined;

@@ -12,7 +12,7 @@ import {
   rescaleGuidance,
   withinInterval,
 } from '../guidance/index.js';
-import type { Scheduler } from '../schedulers/index.js';
+import { isDiffusion, type Sampler, type Scheduler } from '../schedulers/index.js';
 import type { Condition, Denoiser } from './denoise.js';
 
 export interface GuidanceOptions {
@@ -34,6 +34,15 @@ export function checkGuidance({ guidanceRescale, guidanceInterval, apg }: Guidan
   if (guidanceRescale !== undefined) checkRescale(guidanceRescale);
   if (guidanceInterval !== undefined) checkInterval(guidanceInterval);
   if (apg !== undefined) projectedOptions(apg);
+}
+
+/** @throws InputError for options that need the noise levels of DDPM's process, and a scheduler of another */
+export function requireLevels({ guidanceInterval, apg }: GuidanceOptions, scheduler: Sampler): void {
+  if ((guidanceInterval === undefined && apg === undefined) || isDiffusion(scheduler)) return;
+  const option = apg ? '--apg' : '--guidance-interval';
+  throw new InputError(
+    `${option} is for models of DDPM’s process — ${scheduler.toConfig()._class_name} — leave it out`,
+  );
 }
 
 /**
@@ -70,11 +79,11 @@ export interface Denoisers {
 /**
  * What predicts for one picture under its guidance.
  * @param scheduler that the picture is drawn with
- * @throws InputError for options of guidance out of range
+ * @throws InputError for options of guidance out of range, or that do not go with the scheduler
  */
 export function denoiserFor(
   { own, guide }: Denoisers,
-  scheduler: Scheduler,
+  scheduler: Sampler,
   options: GuidanceOptions,
 ): Pick<Denoiser, 'predict'> {
   return guide || variesGuidance(options) ? new GuidedDenoiser(own, guide, scheduler, options) : own;
@@ -93,10 +102,11 @@ export class GuidedDenoiser implements Pick<Denoiser, 'predict'> {
   constructor(
     private readonly denoiser: Denoiser,
     private readonly guide: Denoiser | null,
-    private readonly scheduler: Scheduler,
+    private readonly scheduler: Sampler,
     private readonly options: GuidanceOptions,
   ) {
     checkGuidance(options);
+    requireLevels(options, scheduler);
     this.projected = options.apg ? new ProjectedGuidance(options.apg) : null;
   }
 
@@ -109,9 +119,8 @@ export class GuidedDenoiser implements Pick<Denoiser, 'predict'> {
   ): Promise<Float32Array> {
     const { guidanceScale: scale } = condition;
     const { guidanceInterval, guidanceRescale = 0 } = this.options;
-    const alphaProd = this.scheduler.alphaProd?.(timestep) ?? this.scheduler.alphasCumprod[timestep];
     const plain = { ...condition, guidanceScale: 1 };
-    if (scale === 1 || (guidanceInterval && !withinInterval(guidanceInterval, alphaProd)))
+    if (scale === 1 || (guidanceInterval && !withinInterval(guidanceInterval, this.alphaProd(timestep))))
       return this.denoiser.predict(sample, size, timestep, plain);
     const { conditional, other } = this.guide
       ? {
@@ -121,9 +130,15 @@ export class GuidedDenoiser implements Pick<Denoiser, 'predict'> {
       : await this.denoiser.pair(sample, size, timestep, condition);
     if (!other) return conditional;
     const guided = this.projected
-      ? this.project(this.projected, conditional, other, sample, alphaProd, scale)
+      ? this.project(this.projected, conditional, other, sample, this.alphaProd(timestep), scale)
       : classifierFree(conditional, other, scale);
     return guidanceRescale === 0 ? guided : rescaleGuidance(guided, conditional, guidanceRescale);
+  }
+
+  /** ᾱ of the level at which the network is called. */
+  private alphaProd(timestep: number): number {
+    const scheduler = this.scheduler as Scheduler;
+    return scheduler.alphaProd?.(timestep) ?? scheduler.alphasCumprod[timestep];
   }
 
   /** Projects between pictures, x_0, whatever it is that the network predicts: "along the picture" means that. */
@@ -135,7 +150,7 @@ export class GuidedDenoiser implements Pick<Denoiser, 'predict'> {
     alphaProd: number,
     scale: number,
   ): Float32Array {
-    const type = this.scheduler.config.prediction_type;
+    const type = (this.scheduler as Scheduler).config.prediction_type;
     const to = conversionCoefficients(type, 'sample', alphaProd);
     const pictureOf = (output: Float32Array) =>
       output.map((value, i) => to.output * value + to.sample * sample[i]);

@@ -5,6 +5,7 @@ import { stepStarts } from '../schedulers/index.js';
 import { denoise } from './denoise.js';
 import type {
   DiffusionPipeline,
+  FinishOptions,
   GeneratedPicture,
   PlannedPicture,
   SamplingOptions,
@@ -12,7 +13,7 @@ import type {
 import { type Denoisers, denoiserFor } from './guided.js';
 import { noiseOf } from './noise.js';
 
-export interface Img2ImgOptions extends SamplingOptions {
+export interface Img2ImgOptions extends SamplingOptions, FinishOptions {
   /** Of the model's size (`pipeline.pictureSize`). */
   readonly image: RgbPicture;
   /** How much is drawn anew: 0 gives the picture back (decoded, for latents), 1 does not look at it. Default 0.6. */
@@ -111,6 +112,6 @@ export async function img2img(
     });
   };
   return pipeline.drawAll(plan, options, sampleOf, (sample, planned) =>
-    pipeline.finish(sample, planned, size),
+    pipeline.finish(sample, planned, size, options),
   );
 }

@@ -2,6 +2,7 @@ export { checkSeed } from './conditions.js';
 export { type Condition, Denoiser, denoise, requireFinite } from './denoise.js';
 export {
   DiffusionPipeline,
+  type FinishOptions,
   type GeneratedPicture,
   type GenerateOptions,
   type PipelineOptions,
@@ -22,6 +23,12 @@ export {
   inpaintDefaults,
   inpaintDefaultsOf,
 } from './inpaint.js';
+export {
+  betweenNoises,
+  type InterpolatedPicture,
+  type InterpolateOptions,
+  interpolate,
+} from './interpolate.js';
 export { Codec, DEFAULT_MODEL, findModel, type LoadedModel, loadModel, shippedModels } from './model.js';
 export { type DrawNoise, noiseOf, RNGS, type Rng } from './noise.js';
 export { type PaintOptions, paint } from './paint.js';

@@ -5,13 +5,20 @@ import { fileURLToPath } from 'node:url';
 import { type AutoencoderNetwork, openAutoencoder } from '../autoencoder/index.js';
 import type { JsonObject } from '../checkpoint/json.js';
 import { loadParams } from '../checkpoint/load.js';
-import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
+import {
+  type PipelineDir,
+  REFINER_FOLDER,
+  readPipelineDir,
+  type SchedulerComponent,
+} from '../checkpoint/pipeline.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
 import type { Params } from '../engine/params.js';
 import type { Tensor, Tensor4D } from '../engine/tf.js';
 import { InputError } from '../errors.js';
 import { isDirectory, isFile, settledDirectory } from '../files/index.js';
 import { type LoraFile, mergeLoras } from '../lora/index.js';
+import { openRefiner, type RefinerNetwork } from '../refiner/index.js';
+import { CMStochasticIterativeScheduler } from '../schedulers/index.js';
 import { clipTextSpecs } from '../text/index.js';
 import { openUNet, type UNetNetwork } from '../unet/index.js';
 import { asConstants } from './constants.js';
@@ -90,6 +97,8 @@ export interface LoadedModel {
   /** Whether the UNet was trained to fill in: it sees a mask and the latents of what is kept beside its sample. */
   readonly paints: boolean;
   readonly autoencoder: { readonly network: AutoencoderNetwork; readonly params: Float32Array } | null;
+  /** What makes pictures larger and sharper; null when there is none. */
+  readonly refiner: { readonly network: RefinerNetwork; readonly params: Float32Array } | null;
   readonly scheduler: JsonObject;
   /** Class names, in the order of their indices; empty for a model without classes. */
   readonly labels: readonly string[];
@@ -121,6 +130,7 @@ export async function loadModel(nameOrDir: string, options: LoadOptions = {}): P
   const autoencoder = await loadAutoencoder(pipeline);
   const paints = text !== null && unet.in_channels === 2 * unet.out_channels + 1;
   checkChannels(unet, paints, autoencoder?.network ?? null, dir);
+  const refiner = await loadRefiner(pipeline, network, autoencoder?.network ?? null);
   const unetParams = await loadParams(network.specs, pipeline.unet.weights);
   if (options.loras?.length) {
     const texts = text && { specs: clipTextSpecs(text.config), params: text.params };
@@ -135,13 +145,14 @@ export async function loadModel(nameOrDir: string, options: LoadOptions = {}): P
     text,
     paints,
     autoencoder,
+    refiner,
     scheduler: {
       ...pipeline.scheduler.config,
       ...(text && TEXT_SCHEDULE),
       _class_name: pipeline.scheduler.className,
     },
     ...labels,
-    defaults: defaultsOf(pipeline.sumi, text ? TEXT_GUIDANCE : 1),
+    defaults: defaultsOf(pipeline.sumi, text ? TEXT_GUIDANCE : 1, stepsOf(pipeline.scheduler)),
   };
 }
 
@@ -150,6 +161,17 @@ async function loadAutoencoder({ autoencoder, dir }: PipelineDir): Promise<Loade
   const { className, config, folder, weights } = autoencoder;
   const network = openAutoencoder(className, config, path.join(dir, folder));
   return { network, params: await loadParams(network.specs, weights) };
+}
+
+async function loadRefiner(
+  { refiner, dir }: PipelineDir,
+  { unit }: UNetNetwork,
+  autoencoder: AutoencoderNetwork | null,
+): Promise<LoadedModel['refiner']> {
+  if (!refiner) return null;
+  const where = path.join(dir, REFINER_FOLDER);
+  const network = openRefiner(refiner.className, refiner.config, unit * (autoencoder?.downscale ?? 1), where);
+  return { network, params: await loadParams(network.specs, refiner.weights) };
 }
 
 /** @throws InputError when the networks' channels do not meet, or are no picture's */
@@ -219,14 +241,19 @@ const TEXT_SCHEDULE = { clip_sample: false, steps_offset: 1 } as const;
 /** Weight of guidance of models that draw from texts, as in diffusers. */
 const TEXT_GUIDANCE = 7.5;
 
+/** How many steps pictures take unless sumi.json says: a consistency model is made for one. */
+const stepsOf = ({ className }: SchedulerComponent): number =>
+  className === CMStochasticIterativeScheduler.name ? 1 : STEPS;
+const STEPS = 50;
+
 /**
  * How sumi.json says that pictures are drawn.
  * @param guidanceScale unless it says
  */
-export function defaultsOf(sumi: JsonObject, guidanceScale: number): SamplingDefaults {
+export function defaultsOf(sumi: JsonObject, guidanceScale: number, steps = STEPS): SamplingDefaults {
   const given = (sumi.defaults ?? {}) as JsonObject;
   return {
-    steps: typeof given.steps === 'number' ? given.steps : 50,
+    steps: typeof given.steps === 'number' ? given.steps : steps,
     scheduler: typeof given.scheduler === 'string' ? given.scheduler : undefined,
     guidanceScale: typeof given.guidance_scale === 'number' ? given.guidance_scale : guidanceScale,
   };

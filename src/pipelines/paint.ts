@@ -1,6 +1,6 @@
 /** The loop of inpainting: denoise, and put what is known back at every level. */
 import { setImmediate } from 'node:timers/promises';
-import { type Churn, type Scheduler, stepStarts } from '../schedulers/index.js';
+import { type Churn, type Sampler, stepStarts } from '../schedulers/index.js';
 import { requireFinite } from './denoise.js';
 import type { DrawNoise } from './noise.js';
 import { alphaProdAt, type Move, noiseUp } from './repaint.js';
@@ -9,7 +9,7 @@ export interface PaintOptions {
   /** The network's answer for an input at a timestep (`Denoiser.predict` with all else settled). */
   readonly predict: (input: Float32Array, timestep: number) => Promise<Float32Array>;
   /** With its timesteps set. */
-  readonly scheduler: Scheduler;
+  readonly scheduler: Sampler;
   /** The clean sample of the given picture. */
   readonly known: Float32Array;
   /** 1 where the sample is painted, 0 where it is known; of the same length. */

@@ -3,7 +3,7 @@
  * sampling starts from, level `steps` the clean picture.
  */
 import { InputError } from '../errors.js';
-import type { Scheduler } from '../schedulers/index.js';
+import type { Sampler, Scheduler } from '../schedulers/index.js';
 
 /** `down: i` denoises from level i to i + 1; `up: i` adds noise, from wherever the sample is, back to level i. */
 export type Move = { readonly down: number } | { readonly up: number };
@@ -36,8 +36,9 @@ export function repaintSchedule(steps: number, jumpLength: number, jumps: number
   return moves;
 }
 
-/** ᾱ of a level; 1 for the clean picture. */
-export function alphaProdAt({ timesteps, alphasCumprod }: Scheduler, level: number): number {
+/** ᾱ of a level; 1 for the clean picture. @param scheduler that `requireResampling` takes */
+export function alphaProdAt(scheduler: Sampler, level: number): number {
+  const { timesteps, alphasCumprod } = scheduler as Scheduler;
   return level < timesteps.length ? alphasCumprod[timesteps[level]] : 1;
 }
 
@@ -58,7 +59,7 @@ export function noiseUp(sample: Float32Array, from: number, to: number, noise: F
  * Going back up needs samples of the variance-preserving process and a solver that remembers nothing.
  * @throws InputError for other schedulers
  */
-export function requireResampling(scheduler: Scheduler): void {
+export function requireResampling(scheduler: Sampler): void {
   const name = String(scheduler.toConfig()._class_name);
   if (name === 'DDPMScheduler' || name === 'DDIMScheduler') return;
   throw new InputError(

@@ -1,5 +1,6 @@
 /** Which scheduler a pipeline draws with: the checkpoint's, or one that was put in its place. */
-import { type Sampler, type Scheduler, schedulerFromConfig } from '../schedulers/index.js';
+import { InputError } from '../errors.js';
+import { drawingSampler, processOf, type Sampler } from '../schedulers/index.js';
 import type { LoadedModel } from './model.js';
 
 /**
@@ -20,13 +21,19 @@ export class SchedulerChoice {
     const own = chosen === null || typeof chosen === 'string';
     const config = own ? this.model.scheduler : chosen.toConfig();
     const name = chosen === null ? this.model.defaults.scheduler : own ? chosen : undefined;
-    schedulerFromConfig(config, name);
+    drawingSampler(config, name);
+    const [models, trained] = [config, this.model.scheduler].map(processOf);
+    if (models !== trained) {
+      throw new InputError(
+        `${config._class_name} is for models of ${models}, this is a model of ${trained} — scheduler — use one for these`,
+      );
+    }
     this.config = config;
     this.name = name;
   }
 
   /** A fresh one. @param name of another with the same noise schedule */
-  make(name?: string): Scheduler {
-    return schedulerFromConfig(this.config, name ?? this.name);
+  make(name?: string): Sampler {
+    return drawingSampler(this.config, name ?? this.name);
   }
 }

@@ -59,16 +59,34 @@ export function parseSchedulerConfig(text: string): unknown {
 
 type SamplerClass = new (config: object) => Sampler;
 
-/** Schedulers that the pipelines cannot draw with, and why. */
-const OTHERS: readonly [scheduler: SamplerClass, why: string][] = [
-  [DDIMInverseScheduler, 'leads from a picture to noise'],
-  [IPNDMScheduler, 'is for models whose time goes from 0 to 1'],
-  [EDMEulerScheduler, 'is for models preconditioned as in EDM'],
-  [EDMDPMSolverMultistepScheduler, 'is for models preconditioned as in EDM'],
-  [FlowMatchEulerDiscreteScheduler, 'is for models of a flow'],
-  [FlowMatchHeunDiscreteScheduler, 'is for models of a flow'],
-  [CMStochasticIterativeScheduler, 'is for consistency models'],
+/** What models are of, and the schedulers that draw with them; those of DDPM's process are `SCHEDULERS`. */
+const OTHERS: readonly [process: string, schedulers: readonly SamplerClass[]][] = [
+  ['a time from 0 to 1', [IPNDMScheduler]],
+  ['EDM’s preconditioning', [EDMEulerScheduler, EDMDPMSolverMultistepScheduler]],
+  ['a flow', [FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler]],
+  ['consistency', [CMStochasticIterativeScheduler]],
 ];
+const DDPM = 'DDPM’s process';
+export const FLOW = 'a flow';
+
+/** All classes that draw. */
+export const SAMPLERS: readonly SamplerClass[] = [
+  ...Object.values(SCHEDULERS),
+  ...OTHERS.flatMap(([, schedulers]) => schedulers),
+];
+
+/** What the models are of that a scheduler of this name draws with. */
+const processFor = (name: unknown): string =>
+  OTHERS.find(([, schedulers]) => schedulers.some((one) => one.name === name))?.[0] ?? DDPM;
+
+/** What the model is of that a config belongs to: 'a flow'. The inverse of DDIM is for the same models as DDIM. */
+export function processOf(json: Record<string, unknown>): string {
+  const { use_flow_sigmas, prediction_type, _class_name } = json;
+  return use_flow_sigmas === true || prediction_type === FLOW_PREDICTION ? FLOW : processFor(_class_name);
+}
+
+/** Whether a scheduler is one for models of DDPM's process, whose levels are its ᾱ. */
+export const isDiffusion = (sampler: Sampler): sampler is Scheduler => processOf(sampler.toConfig()) === DDPM;
 
 /**
  * The scheduler that a config names, of whatever kind.
@@ -80,51 +98,55 @@ export function samplerFromConfig(json: unknown, overrideName?: string): Sampler
   const name = nameOf(json, overrideName);
   const found = SCHEDULER_NAMES.find((short) => short === name || SCHEDULERS[short].name === name);
   if (found) return new SCHEDULERS[found](json as object);
-  const other = OTHERS.find(([candidate]) => candidate.name === name);
-  if (other) return new other[0](json as object);
-  const known = SCHEDULER_NAMES.join(', ');
-  throw new InputError(`scheduler '${name}' is unknown — scheduler — use one of ${known}`);
+  const other = [...SAMPLERS, DDIMInverseScheduler].find((candidate) => candidate.name === name);
+  if (other) return new other(json as object);
+  throw new InputError(`scheduler '${name}' is unknown — scheduler — use one of ${list()}`);
 }
 
 /**
- * The scheduler that a config names, or another one with the same noise schedule.
+ * The scheduler that a model draws with: the one that its config names, or another for models of the same process.
  * @param json the content of scheduler_config.json
  * @param overrideName a short name ('ddim') or class name ('DDIMScheduler') to use instead of the config's own
- * @throws InputError for a name that is unknown or missing, for one that does not draw with a model of DDPM's process,
- * and for bad values in the config
+ * @throws InputError for a name that is unknown or missing, or of a scheduler for other models, and for bad values in
+ * the config
  */
-export function schedulerFromConfig(json: unknown, overrideName?: string): Scheduler {
+export function drawingSampler(json: unknown, overrideName?: string): Sampler {
+  const config = (json ?? {}) as Record<string, unknown>;
   const name = nameOf(json, overrideName);
-  const other = OTHERS.find(([candidate]) => candidate.name === name);
-  if (other)
+  if (name === DDIMInverseScheduler.name)
     throw new InputError(
-      `${name} ${other[1]} — scheduler — name one that draws with models of DDPM’s process: ${SCHEDULER_NAMES.join(', ')}`,
+      `${name} leads from a picture to noise — scheduler — name one that draws: ${list()}`,
     );
-  requireDiffusion((json ?? {}) as Record<string, unknown>, name);
-  return samplerFromConfig(json, overrideName) as Scheduler;
-}
-
-/** @throws InputError for a model of another process, or with timesteps that the scheduler named does not have */
-function requireDiffusion(json: Record<string, unknown>, name: unknown): void {
-  const { use_flow_sigmas, prediction_type, timestep_type, _class_name } = json;
-  const own = OTHERS.find(([candidate]) => candidate.name === _class_name);
-  // The inverse of DDIM is for the same models as DDIM.
-  if (own && own[0] !== DDIMInverseScheduler)
+  const [own, wanted] = [processOf(config), processFor(name)];
+  // Those that know sigmas of a flow are classes of DDPM's.
+  const itself = (SCHEDULERS[name as SchedulerName]?.name ?? name) === config._class_name;
+  if (own !== wanted && !itself) {
+    const others = OTHERS.find(([process]) => process === own)?.[1].map((one) => one.name);
     throw new InputError(
-      `the model’s scheduler, ${_class_name}, ${own[1]}, which ${name} does not draw with — scheduler — use a model of DDPM’s process; in code, samplerFromConfig`,
-    );
-  if (use_flow_sigmas === true || prediction_type === FLOW_PREDICTION) {
-    const key = use_flow_sigmas === true ? 'use_flow_sigmas' : `prediction_type ${FLOW_PREDICTION}`;
-    throw new InputError(
-      `the model is one of a flow (${key}) — scheduler — use a model of DDPM’s process; in code, samplerFromConfig`,
+      `${name} is for models of ${wanted}, this is a model of ${own} — scheduler — name ${others?.join(' or ') ?? `one of ${list()}`}`,
     );
   }
-  const continuous = timestep_type === 'continuous' && prediction_type === 'v_prediction';
+  const continuous = config.timestep_type === 'continuous' && config.prediction_type === 'v_prediction';
   if (continuous && name !== 'euler' && name !== EulerDiscreteScheduler.name)
     throw new InputError(
       `the model’s timesteps are continuous (timestep_type), those of ${name} are not — scheduler — use euler`,
     );
+  return samplerFromConfig(json, overrideName);
 }
+
+/**
+ * As `drawingSampler`, for what is made for DDPM's process alone.
+ * @throws InputError for what that does, and for a model of another process
+ */
+export function schedulerFromConfig(json: unknown, overrideName?: string): Scheduler {
+  const sampler = drawingSampler(json, overrideName);
+  if (isDiffusion(sampler)) return sampler;
+  throw new InputError(
+    `the model is one of ${processOf(sampler.toConfig())} — scheduler — this needs a model of ${DDPM}`,
+  );
+}
+
+const list = (): string => SCHEDULER_NAMES.join(', ');
 
 function nameOf(json: unknown, overrideName?: string): unknown {
   const name = overrideName ?? ((json ?? {}) as Record<string, unknown>)._class_name;

@@ -32,7 +32,12 @@ export { EDMDPMSolverMultistepScheduler, EDMEulerScheduler } from './edm.js';
 export { EulerAncestralDiscreteScheduler, EulerDiscreteScheduler } from './euler.js';
 export { FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler } from './flow-match.js';
 export {
+  drawingSampler,
+  FLOW,
+  isDiffusion,
   parseSchedulerConfig,
+  processOf,
+  SAMPLERS,
   SCHEDULERS,
   samplerFromConfig,
   schedulerFromConfig,

@@ -40,7 +40,7 @@ export interface PredictReport {
   readonly scores: Evaluation | null;
   /** The table of all things. */
   readonly things: string;
-  /** Picture, truth and prediction of the first pictures. */
+  /** Picture, truth and prediction of eight of them, evenly spread. */
   readonly sheet: string | null;
 }
 
@@ -90,7 +90,7 @@ export async function predictPictures(
   }
   const { table } = model;
   const segmenter = new Segmenter(model, options);
-  const evaluator = new Evaluator(table);
+  const evaluator = new Evaluator(table, tasks.length);
   const pictures: PredictedPicture[] = [];
   const found: { image: string; list: readonly Instance[] }[] = [];
   try {

@@ -1,6 +1,7 @@
 /** Settings of a segmentation run: the network, its loss, the patches, and how long. */
 import { z } from 'zod';
 import { InputError } from '../errors.js';
+import { parseSettings } from '../training/settings.js';
 import { parseClassicUNetConfig } from '../unet/index.js';
 
 const count = z.number().int().positive();
@@ -65,14 +66,7 @@ export type SegmentConfigInput = z.input<typeof schema>;
  * @throws InputError naming the key that is unknown or out of range
  */
 export function parseSegmentConfig(value: unknown, where = 'settings'): SegmentConfig {
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const key =
-      issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : 'the whole');
-    throw new InputError(`${key}: ${issue.message} — ${where} — see docs/segmentation.md for the keys`);
-  }
-  const config = parsed.data;
+  const config = parseSettings(schema, value, where, 'docs/segmentation.md');
   parseClassicUNetConfig(config.model, where);
   const unit = 2 ** config.model.levels;
   if (config.patch % unit !== 0) {

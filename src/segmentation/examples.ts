@@ -39,8 +39,17 @@ export const EXAMPLES: Readonly<Record<RenderedName, SegmentConfigInput>> = {
   leaves: turned,
   streets: { ...close, steps: 400 },
   scratches: { ...close, augment: { quarters: true } },
-  moving: { ...close, augment: { quarters: true } },
-  sprites: { ...common, steps: 500, augment: { quarters: true, scale: 0.3 } },
+  // Few clips have few colours, which are not to tell what a thing is.
+  moving: { ...close, steps: 400, augment: { quarters: true, colour: 0.4 } },
+  // The shipped model. Any colour on any ground takes a wider view, more pictures and more steps; what is larger than all
+  // that it has seen is made smaller.
+  sprites: {
+    ...common,
+    resize: 96,
+    model: { base: 12, levels: 4 },
+    steps: 1000,
+    augment: { quarters: true, scale: 0.3, colour: 0.25 },
+  },
 };
 
 /** Pictures that are held back. */

@@ -212,11 +212,12 @@ async function runTraining(
   const published = { run, network, config, table, patches, train, held, validation };
   const publish = async (ema: Float32Array, step: number) => {
     await publishModel(published, ema, step, options);
-    if (!exhausted()) return;
+    if (!exhausted()) return {};
     options.onNote?.(
       `no better for ${config.patience} measurements: the best was at step ${validation.best?.step}`,
     );
     enough.abort();
+    return {};
   };
   const signal = AbortSignal.any([enough.signal, ...(options.signal ? [options.signal] : [])]);
   const { steps, learning_rate, lr_warmup_steps, lr_scheduler, checkpoint_every, patience, ...identity } =

@@ -14,7 +14,11 @@ export class Evaluator {
   private readonly counts: Counts[] = [];
   private readonly rows: SheetRow[] = [];
 
-  constructor(private readonly table: ClassTable) {}
+  /** @param total pictures that will come, of which a sheet shows some, evenly spread */
+  constructor(
+    private readonly table: ClassTable,
+    private readonly total: number,
+  ) {}
 
   /**
    * @param mask file of the true mask, in the colours of the model's classes
@@ -28,12 +32,13 @@ export class Evaluator {
       );
     }
     const truth = labelMap(colours, this.table);
+    if (this.counts.length >= (this.rows.length * this.total) / SHOWN)
+      this.rows.push({ picture, truth, prediction: labels });
     this.counts.push(countsOf(labels.data, truth.data, this.table.classes.length));
-    if (this.rows.length < SHOWN) this.rows.push({ picture, truth, prediction: labels });
     return truth;
   }
 
-  /** Picture, truth and prediction of the first pictures. */
+  /** Picture, truth and prediction of some pictures. */
   get sheet(): readonly SheetRow[] {
     return this.rows;
   }

@@ -99,7 +99,8 @@ export async function predictVideo(
     );
     if (film && shown.length < FILM_FRAMES)
       shown.push(await motionPicture(overlay(picture, labels, table), tracker.tracks, done, table));
-    options.onFrame?.(++done, total);
+    done++;
+    options.onFrame?.(done, total);
   };
   let [before, current]: (Frame | null)[] = [null, null];
   try {

@@ -3,13 +3,15 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   AUTOENCODER_CLASS_NAME,
-  type AutoencoderConfig,
+  type AutoencoderNetwork,
   autoencoderSpecs,
+  klNetwork,
+  openAutoencoder,
   parseAutoencoderConfig,
 } from '../autoencoder/index.js';
 import { formatJson, type JsonObject, readJsonObject } from '../checkpoint/json.js';
 import { loadParams, saveParams } from '../checkpoint/load.js';
-import { readPipelineDir } from '../checkpoint/pipeline.js';
+import { type AutoencoderFolder, type ModelComponent, readPipelineDir } from '../checkpoint/pipeline.js';
 import { listStates, loadState } from '../checkpoint/state.js';
 import { findWeights, WEIGHTS_NAME } from '../checkpoint/weights.js';
 import { Batches, type Dataset, floatPictures } from '../data/index.js';
@@ -25,15 +27,17 @@ import { samplePath } from './run-dir.js';
 
 /** An autoencoder that is ready for the diffusion stage. */
 export interface TrainedAutoencoder {
-  readonly config: AutoencoderConfig;
+  readonly network: AutoencoderNetwork;
   readonly params: Float32Array;
+  /** Where its checkpoint keeps it; the default of `writePipelineDir` for one that a run trained. */
+  readonly folder?: AutoencoderFolder;
 }
 
 /** The autoencoder of a checkpoint, or of a folder `autoencoder` of a run. */
 export async function readAutoencoder(dir: string, size: number): Promise<TrainedAutoencoder> {
   if (await isFile(join(dir, 'model', 'config.json'))) return readOwnAutoencoder(dir, size);
   const { autoencoder } = await readPipelineDir(dir);
-  if (autoencoder) return loadAutoencoder(autoencoder, dir, size);
+  if (autoencoder) return { ...(await loadAutoencoder(autoencoder, dir, size)), folder: autoencoder.folder };
   throw new InputError(
     `no autoencoder — ${dir} — train one with --stage autoencoder, or name a latent model`,
   );
@@ -48,16 +52,23 @@ export async function readOwnAutoencoder(dir: string, size: number): Promise<Tra
     );
   }
   const config = await readJsonObject(join(model, 'config.json'));
-  return loadAutoencoder({ config, weights: await findWeights(model) }, dir, size);
+  const weights = await findWeights(model);
+  return loadAutoencoder({ className: AUTOENCODER_CLASS_NAME, config, weights }, dir, size);
 }
 
 async function loadAutoencoder(
-  source: { config: JsonObject; weights: Parameters<typeof loadParams>[1] },
+  { className, config, weights }: ModelComponent,
   where: string,
   size: number,
 ): Promise<TrainedAutoencoder> {
-  const config = parseAutoencoderConfig({ ...source.config, sample_size: size }, where);
-  return { config, params: await loadParams(autoencoderSpecs(config), source.weights) };
+  const sized = 'sample_size' in config ? { ...config, sample_size: size } : config;
+  const network = openAutoencoder(className, sized, where);
+  if (network.config.in_channels !== 3) {
+    throw new InputError(
+      `an autoencoder of pictures with ${network.config.in_channels} channels — ${where} — use one of RGB pictures`,
+    );
+  }
+  return { network, params: await loadParams(network.specs, weights) };
 }
 
 /**
@@ -116,13 +127,15 @@ export async function trainAutoencoder(
         };
         const made = await reconstruct(model, ema, pictures, options);
         await writePng(samplePath(dir, step), await sideBySide(pictures.data, made, config.size));
+        return {};
       },
     },
     options,
   );
   if (result.interrupted) return result;
   options.onNote?.('measuring the latents');
-  const { std } = await encodeDataset({ ...model, scaling_factor: 1 }, result.ema, dataset, options);
+  const unscaled = klNetwork({ ...model, scaling_factor: 1 });
+  const { std } = await encodeDataset(unscaled, result.ema, dataset, options);
   const measured = { ...model, scaling_factor: Number((1 / std).toPrecision(6)) };
   await saveParams(specs, result.ema, join(dir, 'model', WEIGHTS_NAME));
   await writeFileAtomic(

@@ -1,13 +1,13 @@
 /** The first stage: an autoencoder that turns pictures into latents and back. */
 import {
   type AutoencoderConfig,
+  type AutoencoderNetwork,
   autoencoderSpecs,
   decode,
   downscale,
   encode,
   klDivergence,
   sampleLatents,
-  scaleLatents,
 } from '../autoencoder/index.js';
 import { type Batches, type Dataset, floatPictures } from '../data/index.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
@@ -25,7 +25,7 @@ export interface AutoencoderWeights {
 }
 
 /** Differences between neighbours, rightwards and downwards. */
-function edges(x: Tensor4D): [Tensor4D, Tensor4D] {
+export function edges(x: Tensor4D): [Tensor4D, Tensor4D] {
   const [n, h, w, c] = x.shape;
   const right = tf.sub(
     tf.slice(x, [0, 0, 1, 0], [n, h, w - 1, c]),
@@ -115,21 +115,21 @@ const ENCODE_BATCH = 16;
 /**
  * The mean latents of all pictures of a dataset, scaled as the configuration says, and their standard deviation
  * about 0 (at scaling_factor 1, one over it is the scaling factor of Rombach et al. 2022, appendix G).
- * @returns latents [count, h, w, latent_channels]
+ * @returns latents [count, h, w, latentChannels]
  */
 export async function encodeDataset(
-  config: AutoencoderConfig,
+  network: AutoencoderNetwork,
   flat: Float32Array,
   dataset: Dataset,
   options: CompileOptions & { readonly signal?: AbortSignal },
 ): Promise<{ latents: Float32Array; std: number }> {
-  const constants = asConstants(autoencoderSpecs(config), flat);
+  const constants = asConstants(network.specs, flat);
   const fn = ({ pictures, ...params }: Record<string, Tensor>) => ({
-    scaled: scaleLatents(config, encode(config, params as Params, pictures as Tensor4D).mean),
+    scaled: network.encode(params as Params, pictures as Tensor4D),
   });
   const compiled = new Compiled(fn, { ...options, constants, name: 'encoder' });
   const { count, size } = dataset;
-  const each = latentShape(config, size, 1).reduce((a, b) => a * b);
+  const each = (size / network.downscale) ** 2 * network.latentChannels;
   const latents = new Float32Array(count * each);
   try {
     for (let start = 0; start < count; start += ENCODE_BATCH) {

@@ -1,9 +1,12 @@
 /** What a training run is made of: presets, a JSON file's keys, and the options of the command line. */
 import { z } from 'zod';
-import { type AutoencoderInput, downscale, parseAutoencoderConfig } from '../autoencoder/index.js';
+import { type AutoencoderInput, klNetwork, parseAutoencoderConfig } from '../autoencoder/index.js';
+import { BETA_SCHEDULES, FLOW_PREDICTION, PREDICTION_TYPES } from '../diffusion/index.js';
 import { InputError } from '../errors.js';
 import { SCHEDULER_NAMES } from '../schedulers/index.js';
-import { parseUNet2DConfig, type UNet2DConfig, type UNet2DConfigInput } from '../unet/index.js';
+import type { UNet2DConfigInput, UNetNetwork } from '../unet/index.js';
+import { denoiserFor } from './denoiser.js';
+import { parseSettings } from './settings.js';
 
 const count = z.number().int().positive();
 const rate = z.number().positive();
@@ -44,16 +47,29 @@ const autoencoderStage = z.strictObject({
 
 const diffusionStage = z.strictObject({
   ...optimizer,
-  /** Keys of diffusers' UNet2DModel; channels, size and classes are filled in from the data. */
+  /**
+   * Keys of diffusers' UNet2DModel, or, with that `_class_name`, of UNet2DConditionModel; channels, size and classes are
+   * filled in from the data.
+   */
   model: z.record(z.string(), z.unknown()),
   num_train_timesteps: count.default(1000),
   beta_start: rate.default(1e-4),
   beta_end: rate.default(0.02),
-  beta_schedule: z.enum(['linear', 'scaled_linear', 'squaredcos_cap_v2']).default('linear'),
-  prediction_type: z.enum(['epsilon', 'sample', 'v_prediction']).default('v_prediction'),
+  beta_schedule: z.enum(BETA_SCHEDULES).default('linear'),
+  /** Betas to use as they are, one per timestep; they take precedence over the schedule. */
+  trained_betas: z.array(z.number().gt(0).max(1)).min(1).nullable().default(null),
+  /** Scaled so that the last timestep is pure noise (Lin et al. 2023). */
+  rescale_betas_zero_snr: z.boolean().default(false),
+  /** `flow_prediction`: a model of a flow, for which betas and `snr_gamma` say nothing. */
+  prediction_type: z.enum([...PREDICTION_TYPES, FLOW_PREDICTION]).default('v_prediction'),
+  /**
+   * How timesteps are drawn: all alike, or by a normal distribution's logistic function, the middle more often than the ends
+   * (Esser et al. 2024, section 3.1).
+   */
+  timestep_distribution: z.enum(['uniform', 'logit_normal']).default('uniform'),
   /** Min-SNR weights of the loss (Hang et al. 2023); null: every timestep counts the same. */
   snr_gamma: z.number().positive().nullable().default(5),
-  /** Share of the pictures whose label is hidden, so that the model also learns to do without (for guidance). */
+  /** Share of the pictures whose label or text is hidden, so that the model also learns to do without (for guidance). */
   label_dropout: z.number().min(0).max(1).default(0.1),
 });
 
@@ -184,44 +200,37 @@ export const presets: Readonly<Record<string, TrainConfigInput>> = {
  * @throws InputError naming the key that is unknown or out of range
  */
 export function parseTrainConfig(value: unknown, where: string): TrainConfig {
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const key =
-      issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : 'the whole');
-    throw new InputError(`${key}: ${issue.message} — ${where} — see docs/training.md for the keys`);
-  }
-  const config = parsed.data;
-  const { autoencoder, diffusion, size } = config;
+  const config = parseSettings(schema, value, where);
+  const { autoencoder, size } = config;
   // The models' own keys, before any work is done on the data.
   const vae = autoencoder
     ? parseAutoencoderConfig({ ...autoencoder.model, sample_size: size }, `${where}: autoencoder.model`)
     : null;
-  requireTrainable(parseUNet2DConfig(diffusion.model, `${where}: diffusion.model`), diffusion, where);
-  const levels = (diffusion.model.block_out_channels as number[] | undefined)?.length ?? 4;
-  const unit = 2 ** (levels - 1) * (vae ? downscale(vae) : 1);
-  if (size % unit !== 0) {
-    const near = Math.max(unit, Math.round(size / unit) * unit);
-    throw new InputError(
-      `size ${size} is not a multiple of ${unit}, which this network's halvings need — ${where} — use ${near}`,
-    );
-  }
+  requireTrainable(denoiserFor(config, vae && klNetwork(vae), 0, where).config, config.diffusion, where);
   return config;
 }
 
 /** @throws InputError for a network that draws but cannot be trained here */
-function requireTrainable(model: UNet2DConfig, stage: DiffusionStage, where: string): void {
-  const { dropout, time_embedding_type: time, num_train_timesteps: rows } = model;
+function requireTrainable(model: UNetNetwork['config'], stage: DiffusionStage, where: string): void {
+  const { dropout, class_embed_type: embedded } = model;
   const refuse = (what: string, todo: string): never => {
     throw new InputError(`${what} — ${where}: diffusion.model — ${todo}`);
   };
   if (dropout > 0) refuse(`dropout ${dropout} is not supported in training`, 'set it to 0');
-  if (time === 'fourier')
+  if (embedded !== null)
+    refuse(`class_embed_type "${embedded}" has no labels to learn from`, 'set it to null');
+  if (model.time_embedding_type === 'fourier')
     refuse('time_embedding_type "fourier" has no embedding of timestep 0', 'use "positional"');
-  if (time === 'learned' && (rows ?? 0) < stage.num_train_timesteps)
+  if (model.time_embedding_type === 'learned' && (model.num_train_timesteps ?? 0) < stage.num_train_timesteps)
     refuse(
-      `num_train_timesteps ${rows} is smaller than the ${stage.num_train_timesteps} that are trained`,
+      `num_train_timesteps ${model.num_train_timesteps} is smaller than the ${stage.num_train_timesteps} that are trained`,
       'make them equal',
+    );
+  if (model.time_embedding_type === 'learned' && stage.prediction_type === FLOW_PREDICTION)
+    refuse('time_embedding_type "learned" knows whole timesteps alone, a flow has any', 'use "positional"');
+  if (stage.rescale_betas_zero_snr && stage.prediction_type === 'epsilon')
+    throw new InputError(
+      `prediction_type "epsilon" says nothing of pure noise, where rescale_betas_zero_snr begins — ${where}: diffusion — use "v_prediction"`,
     );
 }
 

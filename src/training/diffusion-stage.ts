@@ -1,41 +1,31 @@
 /** The diffusion stage: the network for the data, its clean samples, and what it publishes. */
 import { join } from 'node:path';
-import {
-  AUTOENCODER_CLASS_NAME,
-  type AutoencoderConfig,
-  autoencoderSpecs,
-  downscale,
-} from '../autoencoder/index.js';
 import type { JsonObject } from '../checkpoint/json.js';
-import { writePipelineDir } from '../checkpoint/write.js';
+import { type PipelineDir, readPipelineDir, type SchedulerComponent } from '../checkpoint/pipeline.js';
+import { type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
 import { Batches, BatchOrder, type Dataset } from '../data/index.js';
+import { FLOW_PREDICTION } from '../diffusion/index.js';
 import { initParams } from '../engine/params.js';
+import { mirror } from '../image/index.js';
 import { Random } from '../random.js';
-import { parseUNet2DConfig, UNET2D_CLASS_NAME, type UNet2DConfig, unet2dSpecs } from '../unet/index.js';
+import { FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
 import { encodeDataset } from './autoencoder.js';
 import type { TrainedAutoencoder } from './autoencoder-stage.js';
+import { Captions, textModelOf } from './captions.js';
+import { colourFacts, coloursOf, datasetColours } from './colours.js';
 import type { TrainConfig } from './config.js';
+import { denoiserFor } from './denoiser.js';
 import { diffusionLoss, Noising } from './diffusion.js';
+import { keepsSchedule } from './from-model.js';
 import { weightsFrom } from './init.js';
 import { fingerprintOf, runStage, type StageOptions, type StageResult } from './loop.js';
 import { samplePath } from './run-dir.js';
 import { sampleSheet } from './samples.js';
 
-/** The UNet's configuration for the data: its channels, size and classes. */
-export function unetFor(config: TrainConfig, vae: AutoencoderConfig | null, labels: number): UNet2DConfig {
-  const channels = vae?.latent_channels ?? 3;
-  const reduction = vae ? downscale(vae) : 1;
-  return parseUNet2DConfig({
-    ...config.diffusion.model,
-    in_channels: channels,
-    out_channels: channels,
-    sample_size: config.size / reduction,
-    // One more class than there are labels stands for "no label".
-    num_class_embeds: labels > 0 ? labels + 1 : null,
-  });
-}
-
-/** Trains the UNet on pixels or latents; the run's `model/` is renewed at every checkpoint. */
+/**
+ * Trains the UNet on pixels or latents; the run's `model/` is renewed at every checkpoint.
+ * @param initFrom a checkpoint whose weights it starts from, and whose text encoder it keeps
+ */
 export async function trainDiffusion(
   run: string,
   dataset: Dataset,
@@ -46,33 +36,41 @@ export async function trainDiffusion(
 ): Promise<StageResult> {
   const { diffusion: settings } = config;
   const labels = dataset.labels.length;
+  const network = denoiserFor(config, vae?.network ?? null, labels);
+  const { config: model, specs, textChannels } = network;
+  const start = initFrom ? await readPipelineDir(initFrom) : null;
+  const text = textChannels === null ? null : await textModelOf(start, textChannels);
+  if (text) options.onNote?.(`encoding ${labels} texts`);
+  const captions = text && (await Captions.of(dataset, text, options));
   if (labels > 0 && dataset.labelIds.some((id) => id < 0)) {
-    options.onNote?.('pictures without a label are trained on as unlabelled ones');
+    options.onNote?.(`pictures without a ${captions ? 'text' : 'label'} are trained on as unlabelled ones`);
   }
-  const model = unetFor(config, vae?.config ?? null, labels);
-  const specs = unet2dSpecs(model);
   const random = new Random(config.seed, 'diffusion');
-  const nullLabel = labels > 0 ? labels : null;
+  const nullLabel = labels > 0 || captions ? labels : null;
   const noising = new Noising(settings, random, nullLabel);
-  const side = model.sample_size as number;
+  const side = config.size / (vae?.network.downscale ?? 1);
   const shape = [settings.batch_size, side, side, model.in_channels];
   const init = () => {
     const fresh = initParams(specs, random.fork('init'));
-    return initFrom ? weightsFrom(initFrom, specs, fresh) : fresh;
+    return start ? weightsFrom(start, specs, fresh) : fresh;
   };
   const clean = vae ? await latentBatches(vae, dataset, config, options) : pixelBatches(dataset, config);
+  const colours = datasetColours(dataset);
   return runStage(
     {
       name: 'diffusion',
+      pictures: dataset.count,
       dir: run,
       settings,
       specs,
-      loss: diffusionLoss(model),
+      loss: diffusionLoss(network),
       init,
       batch: (step) => {
         const { samples, labelIds } = clean(step);
         const known = nullLabel === null ? null : labelIds.map((id) => (id < 0 ? nullLabel : id));
-        return noising.batch({ samples, labels: known }, shape, step);
+        const { labels: told, ...feeds } = noising.batch({ samples, labels: known }, shape, step);
+        if (!told) return feeds;
+        return captions ? { ...feeds, context: captions.rows(told.data) } : { ...feeds, labels: told };
       },
       fingerprint: fingerprintOf(
         dataset.fingerprint,
@@ -80,62 +78,88 @@ export async function trainDiffusion(
         config.seed,
         settings.batch_size,
         config.augment,
-        vae?.config ?? null,
+        vae?.network.config ?? null,
       ),
       publish: async (ema, step) => {
         const dir = join(run, 'model');
+        const known = captions ? {} : { labels: [...dataset.labels], null_label: nullLabel };
         await writePipelineDir(
           dir,
           {
             unet: {
-              className: UNET2D_CLASS_NAME,
+              className: network.className,
               config: model as unknown as JsonObject,
               weights: { specs, params: ema },
             },
-            scheduler: { className: schedulerClass(config), config: schedulerConfig(config) },
+            scheduler: schedulerFor(config, vae !== null, start),
             ...(vae && {
               autoencoder: {
-                className: AUTOENCODER_CLASS_NAME,
-                config: vae.config as unknown as JsonObject,
-                weights: { specs: autoencoderSpecs(vae.config), params: vae.params },
+                className: vae.network.className,
+                config: vae.network.config as unknown as JsonObject,
+                weights: { specs: vae.network.specs, params: vae.params },
+                folder: vae.folder,
               },
             }),
+            ...(captions && start && textParts(start)),
             sumi: {
               version: 1,
               resolution: config.size,
-              labels: [...dataset.labels],
-              null_label: nullLabel,
-              defaults: { ...config.sampling },
+              ...known,
+              defaults: samplingDefaults(config),
               recipe: { step, pictures: dataset.count, config: config as unknown as JsonObject },
             },
           },
           options.dtype,
         );
-        await sampleSheet(dir, samplePath(run, step), dataset.labels, {
-          engine: options.engine,
-          threads: options.threads,
-        });
+        const shown = captions ? { texts: labels > 0 ? dataset.labels : [''] } : { labels: dataset.labels };
+        const { engine, threads } = options;
+        const pictures = await sampleSheet(dir, samplePath(run, step), shown, { engine, threads });
+        return colourFacts(coloursOf(pictures), colours);
       },
+      measure: options.measure,
     },
     options,
   );
 }
 
-const schedulerClass = ({ sampling }: TrainConfig): string =>
-  sampling.scheduler === 'ddpm' ? 'DDPMScheduler' : 'DDIMScheduler';
+/** The text encoder and the tokenizer of a checkpoint, to be copied as they are. */
+function textParts({
+  textEncoder,
+  tokenizer,
+}: PipelineDir): Pick<PipelineToWrite, 'textEncoder' | 'tokenizer'> {
+  return { ...(textEncoder && { textEncoder }), ...(tokenizer && { tokenizer }) };
+}
 
-function schedulerConfig({ diffusion, autoencoder, sampling }: TrainConfig): JsonObject {
+/** How `generate` draws unless told otherwise; the names of schedulers are those for DDPM's process. */
+function samplingDefaults({ diffusion, sampling }: TrainConfig): JsonObject {
+  const { scheduler, ...rest } = sampling;
+  return diffusion.prediction_type === FLOW_PREDICTION ? rest : { ...rest, scheduler };
+}
+
+/** The scheduler of the checkpoint that training started from while its noise schedule is kept, else one of Sumi's. */
+function schedulerFor(config: TrainConfig, latents: boolean, start: PipelineDir | null): SchedulerComponent {
+  if (start?.scheduler && keepsSchedule(config, start)) return start.scheduler;
+  const { diffusion, sampling } = config;
   const { num_train_timesteps, beta_start, beta_end, beta_schedule, prediction_type } = diffusion;
+  const { trained_betas, rescale_betas_zero_snr } = diffusion;
+  if (prediction_type === FLOW_PREDICTION)
+    return { className: FlowMatchEulerDiscreteScheduler.name, config: { num_train_timesteps, shift: 1 } };
+  const ddpm = sampling.scheduler === 'ddpm';
   return {
-    num_train_timesteps,
-    beta_start,
-    beta_end,
-    beta_schedule,
-    prediction_type,
-    // Pixels end at ±1; latents do not.
-    clip_sample: autoencoder === null,
-    timestep_spacing: 'trailing',
-    ...(sampling.scheduler === 'ddpm' ? {} : { set_alpha_to_one: true, steps_offset: 0 }),
+    className: ddpm ? 'DDPMScheduler' : 'DDIMScheduler',
+    config: {
+      num_train_timesteps,
+      beta_start,
+      beta_end,
+      beta_schedule,
+      ...(trained_betas && { trained_betas }),
+      ...(rescale_betas_zero_snr && { rescale_betas_zero_snr }),
+      prediction_type,
+      // Pixels end at ±1; latents do not.
+      clip_sample: !latents,
+      timestep_spacing: 'trailing',
+      ...(ddpm ? {} : { set_alpha_to_one: true, steps_offset: 0 }),
+    },
   };
 }
 
@@ -172,7 +196,7 @@ async function latentBatches(
   }
   options.onNote?.(`encoding ${dataset.count} pictures`);
   const encoded = async (data: Dataset) =>
-    (await encodeDataset(vae.config, vae.params, data, options)).latents;
+    (await encodeDataset(vae.network, vae.params, data, options)).latents;
   const parts = [await encoded(dataset)];
   if (config.augment.flip) parts.push(await encoded(mirrored(dataset)));
   const each = parts[0].length / dataset.count;
@@ -190,14 +214,7 @@ async function latentBatches(
   };
 }
 
-function mirrored(dataset: Dataset): Dataset {
-  const { pixels, size } = dataset;
-  const out = new Uint8Array(pixels.length);
-  for (let row = 0; row < pixels.length / (size * 3); row++) {
-    for (let x = 0; x < size; x++) {
-      const from = (row * size + x) * 3;
-      out.set(pixels.subarray(from, from + 3), (row * size + size - 1 - x) * 3);
-    }
-  }
-  return { ...dataset, pixels: out };
-}
+const mirrored = (dataset: Dataset): Dataset => ({
+  ...dataset,
+  pixels: mirror(dataset.pixels, dataset.size),
+});

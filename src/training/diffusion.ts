@@ -3,41 +3,48 @@ import {
   addNoise,
   alphaProdsAt,
   cumulativeAlphas,
+  FLOW_PREDICTION,
+  flowSample,
   lossWeights,
   makeBetas,
   trainingTarget,
 } from '../diffusion/index.js';
 import type { Feed } from '../engine/session.js';
-import { type Scalar, type Tensor1D, type Tensor4D, tf } from '../engine/tf.js';
+import { type Scalar, tf } from '../engine/tf.js';
 import type { Random } from '../random.js';
-import { type UNet2DConfig, unet2d } from '../unet/index.js';
+import type { UNetInputs, UNetNetwork } from '../unet/index.js';
 import type { DiffusionStage } from './config.js';
 import type { LossFunction } from './step.js';
+
+/** Parts of the process whose errors are told apart: `mse_1`, the least noisy quarter, to `mse_4`. */
+const BANDS = 4;
 
 /** Clean samples of a step, whatever they are: pixels or scaled latents. */
 export interface CleanBatch {
   /** [N, H, W, C] */
   readonly samples: Float32Array;
-  /** [N], or null for a model without classes. */
+  /** [N], or null for a model that is told nothing. */
   readonly labels: Int32Array | null;
 }
 
 /**
  * Weighted mean squared error of the prediction (Ho et al. 2020, eq. 14). Batch: `sample` [N, H, W, C] noisy,
- * `timesteps` [N], `target` like `sample`, `weights` [N], `labels` int32 [N] for a model with classes.
+ * `timesteps` [N], `target` like `sample`, `weights` [N], `bands` [4, N] (which quarter of the
+ * process each is in, as 0 and 1), `labels` int32 [N] for a model with classes, `context` [N, T, C] for one that is
+ * told texts.
  */
-export function diffusionLoss(config: UNet2DConfig): LossFunction {
-  return (params, { sample, timesteps, target, weights, labels }) => {
-    const prediction = unet2d(
-      config,
-      params,
-      sample as Tensor4D,
-      timesteps as Tensor1D,
-      labels as Tensor1D | undefined,
-    );
+export function diffusionLoss(network: UNetNetwork): LossFunction {
+  return (params, { target, weights, bands, ...inputs }) => {
+    const prediction = network.predict(params, inputs as unknown as UNetInputs);
     const perSample = tf.mean(tf.square(tf.sub(prediction, target)), [1, 2, 3]);
     const loss = tf.mean(tf.mul(perSample, weights)) as Scalar;
-    return { loss, metrics: { mse: tf.mean(perSample) as Scalar } };
+    const metrics: Record<string, Scalar> = { mse: tf.mean(perSample) as Scalar };
+    for (let k = 0; k < BANDS; k++) {
+      const mask = tf.slice(bands, [k, 0], [1, -1]);
+      // A band without samples has no mean: 0 of 0 is no number.
+      metrics[`mse_${k + 1}`] = tf.div(tf.sum(tf.mul(mask, perSample)), tf.sum(mask)) as Scalar;
+    }
+    return { loss, metrics };
   };
 }
 
@@ -59,16 +66,8 @@ export class Noising {
    */
   batch({ samples, labels }: CleanBatch, shape: readonly number[], step: number): Record<string, Feed> {
     const [n] = shape;
-    const { prediction_type: predictionType, snr_gamma: gamma, label_dropout: dropout } = this.stage;
-    const timesteps = this.timesteps(n, step);
-    const alphaProds = alphaProdsAt(this.alphasCumprod, timesteps);
-    const noise = this.random.fork('noise', step).normal(samples.length);
-    const feeds: Record<string, Feed> = {
-      sample: { data: addNoise(samples, noise, alphaProds), shape, dtype: 'float32' },
-      timesteps: { data: Float32Array.from(timesteps), shape: [n], dtype: 'float32' },
-      target: { data: trainingTarget(predictionType, samples, noise, alphaProds), shape, dtype: 'float32' },
-      weights: { data: lossWeights(alphaProds, predictionType, gamma), shape: [n], dtype: 'float32' },
-    };
+    const feeds = this.noised(samples, shape, step);
+    const { label_dropout: dropout } = this.stage;
     if (labels) {
       const hidden = this.random.fork('labels', step).uniform(n);
       const { nullLabel } = this;
@@ -78,16 +77,66 @@ export class Noising {
     return feeds;
   }
 
-  /**
-   * Timesteps spread evenly over the batch from one random offset: each is uniform, and the loss of a batch
-   * varies less than with independent ones (Kingma et al. 2021, appendix I.1).
-   */
-  private timesteps(n: number, step: number): Int32Array {
-    const random = this.random.fork('timesteps', step);
-    const [offset] = random.uniform(1);
-    const total = this.stage.num_train_timesteps;
-    const spread = Int32Array.from({ length: n }, (_, i) => Math.floor((((i + offset) / n) % 1) * total));
-    // The data's order is random already, but shuffling keeps a resumed epoch from pairing places with times.
-    return Int32Array.from(random.permutation(n), (i) => spread[i]);
+  private noised(samples: Float32Array, shape: readonly number[], step: number): Record<string, Feed> {
+    const [n] = shape;
+    const { prediction_type: predictionType, snr_gamma: gamma, num_train_timesteps: total } = this.stage;
+    const times = this.times(n, step);
+    const noise = this.random.fork('noise', step).normal(samples.length);
+    const feeds = (
+      sample: Float32Array,
+      timesteps: Float32Array,
+      target: Float32Array,
+      weights: Float32Array,
+    ) => ({
+      sample: { data: sample, shape, dtype: 'float32' as const },
+      timesteps: { data: timesteps, shape: [n], dtype: 'float32' as const },
+      target: { data: target, shape, dtype: 'float32' as const },
+      weights: { data: weights, shape: [n], dtype: 'float32' as const },
+      bands: { data: bandsOf(times), shape: [BANDS, n], dtype: 'float32' as const },
+    });
+    if (predictionType === FLOW_PREDICTION) {
+      const { sample, velocity } = flowSample(samples, noise, times);
+      return feeds(
+        sample,
+        Float32Array.from(times, (sigma) => sigma * total),
+        velocity,
+        new Float32Array(n).fill(1),
+      );
+    }
+    const timesteps = Float32Array.from(times, (time) => Math.floor(time * total));
+    const alphaProds = alphaProdsAt(this.alphasCumprod, timesteps);
+    return feeds(
+      addNoise(samples, noise, alphaProds),
+      timesteps,
+      trainingTarget(predictionType, samples, noise, alphaProds),
+      lossWeights(alphaProds, predictionType, gamma),
+    );
   }
+
+  /**
+   * The time of each sample, in [0, 1). Uniform ones are spread evenly over the batch from one random offset: the loss of a
+   * batch varies less than with independent ones (Kingma et al. 2021, appendix I.1). Others come in pairs about the middle,
+   * for the same reason.
+   */
+  private times(n: number, step: number): Float64Array {
+    const random = this.random.fork('timesteps', step);
+    if (this.stage.timestep_distribution === 'logit_normal') {
+      const half = random.normal(Math.ceil(n / 2));
+      return Float64Array.from(
+        { length: n },
+        (_, i) => 1 / (1 + Math.exp(i % 2 ? half[i >> 1] : -half[i >> 1])),
+      );
+    }
+    const [offset] = random.uniform(1);
+    // The data's order is random already, but shuffling keeps a resumed epoch from pairing places with times.
+    return Float64Array.from(random.permutation(n), (i) => ((i + offset) / n) % 1);
+  }
+}
+
+/** Which band each time is in, [BANDS, N] of 0 and 1. */
+function bandsOf(times: Float64Array): Float32Array {
+  const n = times.length;
+  const masks = new Float32Array(BANDS * n);
+  for (const [i, time] of times.entries()) masks[Math.min(BANDS - 1, Math.floor(time * BANDS)) * n + i] = 1;
+  return masks;
 }

@@ -1,7 +1,7 @@
 /** What a distillation is made of: the keys of its settings file, and the options of the command line. */
 import { z } from 'zod';
-import { InputError } from '../errors.js';
 import { optimizer } from './config.js';
+import { parseSettings } from './settings.js';
 
 const count = z.number().int().positive();
 
@@ -37,12 +37,5 @@ export type DistillConfig = Readonly<z.output<typeof schema>>;
  * @throws InputError naming the key that is unknown or out of range
  */
 export function parseDistillConfig(value: unknown, where: string): DistillConfig {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const key =
-    issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : 'the whole');
-  throw new InputError(
-    `${key}: ${issue.message} — ${where} — see docs/training.md for the keys of a distillation`,
-  );
+  return parseSettings(schema, value, where);
 }

@@ -50,7 +50,7 @@ export async function trainStudent(
   };
   const pool = new WalkPool(draw, random, { batchSize, reuse, size, signal: options.signal });
   const { specs } = model.network;
-  const publish = async (ema: Float32Array, step: number): Promise<void> => {
+  const publish = async (ema: Float32Array, step: number): Promise<JsonObject> => {
     const out = join(run, 'model');
     await writePipelineDir(
       out,
@@ -76,6 +76,7 @@ export async function trainStudent(
       options.dtype,
     );
     await sheet.write(out, samplePath(run, step));
+    return {};
   };
   return runStage(
     {

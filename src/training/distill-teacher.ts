@@ -1,6 +1,6 @@
 /** The teacher of a distillation: draws pictures from noise and tells where it was on the way. */
 import { createHash } from 'node:crypto';
-import { conversionCoefficients } from '../diffusion/index.js';
+import { conversionCoefficients, FORWARD_PROCESS } from '../diffusion/index.js';
 import type { CompileOptions } from '../engine/compile.js';
 import type { Feed } from '../engine/session.js';
 import { InputError } from '../errors.js';
@@ -9,20 +9,9 @@ import { NetworkRuns } from '../pipelines/forward.js';
 import type { LoadedModel } from '../pipelines/index.js';
 import { DDIMScheduler, DPMSolverMultistepScheduler, schedulerFromConfig } from '../schedulers/index.js';
 
-/** What a scheduler's config says of the forward process and the network, whatever draws with them. */
-const PROCESS = [
-  'num_train_timesteps',
-  'beta_start',
-  'beta_end',
-  'beta_schedule',
-  'trained_betas',
-  'rescale_betas_zero_snr',
-  'prediction_type',
-] as const;
-
 function processOf(model: Pick<LoadedModel, 'scheduler'>): Record<string, unknown> {
   const { config } = schedulerFromConfig(model.scheduler);
-  return Object.fromEntries(PROCESS.filter((key) => key in config).map((key) => [key, config[key]]));
+  return Object.fromEntries(FORWARD_PROCESS.filter((key) => key in config).map((key) => [key, config[key]]));
 }
 
 /**

@@ -1,4 +1,5 @@
 export {
+  type DiffusionStage,
   parseTrainConfig,
   presetConfig,
   presets,
@@ -7,7 +8,10 @@ export {
 } from './config.js';
 export { type DistillOptions, distill } from './distill.js';
 export { type DistillConfig, parseDistillConfig } from './distill-config.js';
+export { settingsOf } from './from-model.js';
 export { type LoopOptions, runStage, type StepReport } from './loop.js';
+export { type RefineOptions, trainRefinerOf } from './refine.js';
+export { parseRefineConfig, type RefineConfig } from './refine-config.js';
 export { freshVectors, type LossFunction, TrainStep, type TrainVectors } from './step.js';
 export {
   override,

@@ -1,6 +1,6 @@
 /** Starting from another model's weights instead of from random ones. */
 import { currentName, sameLayout } from '../checkpoint/load.js';
-import { readPipelineDir } from '../checkpoint/pipeline.js';
+import type { PipelineDir } from '../checkpoint/pipeline.js';
 import { readSafetensors } from '../checkpoint/safetensors.js';
 import { offsetsOf, type ParamSpec } from '../engine/params.js';
 import { InputError } from '../errors.js';
@@ -14,11 +14,11 @@ const CLASSES = 'class_embedding.weight';
  * @throws InputError when the checkpoint's network is another one
  */
 export async function weightsFrom(
-  dir: string,
+  { dir, unet }: PipelineDir,
   specs: readonly ParamSpec[],
   fresh: Float32Array,
 ): Promise<Float32Array> {
-  const { tensors: stored } = await readSafetensors((await readPipelineDir(dir)).unet.weights);
+  const { tensors: stored } = await readSafetensors(unet.weights);
   const tensors = new Map([...stored].map(([name, tensor]) => [currentName(name), tensor]));
   const offsets = offsetsOf(specs);
   const flat = fresh.slice();

@@ -1,5 +1,6 @@
 /** The training loop, the same for every stage: steps, metrics, states, samples, and stopping well. */
 import { createHash } from 'node:crypto';
+import type { JsonObject } from '../checkpoint/json.js';
 import {
   keepNewestStates,
   latestState,
@@ -34,8 +35,8 @@ export interface StageSettings extends RateOptions {
   readonly max_grad_norm: number;
 }
 
-/** What a stage's function takes: the loop's options, and what the published weights are stored as. */
-export type StageOptions = LoopOptions & { readonly dtype?: 'F32' | 'F16' };
+/** What a stage's function takes: the loop's options, what the published weights are stored as, what measures them. */
+export type StageOptions = LoopOptions & { readonly dtype?: 'F32' | 'F16'; readonly measure?: Measure };
 
 /** Identifies what a state was trained on and as. */
 export const fingerprintOf = (...parts: unknown[]): string =>
@@ -48,6 +49,8 @@ export interface Stage {
   readonly dir: string;
   readonly settings: StageSettings;
   readonly specs: readonly ParamSpec[];
+  /** How many pictures it is trained on, where it is told what to expect of a run by minutes. */
+  readonly pictures?: number;
   readonly loss: LossFunction;
   /** Starting values of all parameters; asked for only when there is no state to go on from. */
   readonly init: () => Float32Array | Promise<Float32Array>;
@@ -55,8 +58,19 @@ export interface Stage {
   readonly batch: (step: number) => Record<string, Feed> | Promise<Record<string, Feed>>;
   /** Identifies data and settings: a state of another run is refused. */
   readonly fingerprint: string;
-  /** Writes the model of the averaged weights and a sheet of samples. */
-  readonly publish: (ema: Float32Array, step: number) => Promise<void>;
+  /**
+   * Writes the model of the averaged weights and a sheet of samples.
+   * @returns what a line of metrics.jsonl is to say of it; nothing in it: none
+   */
+  readonly publish: (ema: Float32Array, step: number) => Promise<JsonObject>;
+  readonly measure?: Measure;
+}
+
+/** A measurement of what was published, for a line of metrics.jsonl. */
+export interface Measure {
+  /** Steps between measurements; they are made where there is a checkpoint, and at the end. */
+  readonly every: number;
+  readonly run: (step: number) => Promise<JsonObject>;
 }
 
 export interface StepReport {
@@ -74,6 +88,8 @@ export interface LoopOptions {
   readonly signal?: AbortSignal;
   /** Trains for about so many minutes instead of `settings.steps`: the pace of the first steps sets their number. */
   readonly minutes?: number;
+  /** What `minutes` are counted by, in seconds; default what a clock on the wall shows. */
+  readonly clock?: () => number;
   /** Going on, `minutes` or `settings.steps` replace the length that the training began with. */
   readonly newLength?: boolean;
   readonly onStep?: (report: StepReport) => void;
@@ -100,6 +116,9 @@ export function recentLoss(losses: readonly { readonly loss: number }[], last = 
   return recent.reduce((sum, m) => sum + m.loss, 0) / Math.max(1, recent.length);
 }
 
+/** How often training that diverges goes back, each time at half the learning rate, before it gives up. */
+const GOES_BACK = 3;
+
 /** Where a stage's training goes on, or begins. @throws InputError as `runStage` */
 async function begin(
   stage: Stage,
@@ -120,8 +139,8 @@ async function begin(
 /**
  * Trains a stage to its end, from its newest sound state if there is one.
  * @returns copies of the last weights and their average
- * @throws RunError when the loss or the weights are not numbers any more (no state is saved then: the newest on
- *   disk is sound), memory runs out, or a file cannot be written
+ * @throws RunError when the loss or the weights are not numbers any more, the learning rate halved three times (no state
+ *   is saved then: the newest on disk is sound), memory runs out, or a file cannot be written
  * @throws InputError when the state on disk belongs to other data or another model
  */
 export async function runStage(stage: Stage, options: LoopOptions = {}): Promise<StageResult> {
@@ -130,6 +149,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
   const { vectors, counters } = await begin(stage, options.onNote);
   let step = Number(counters?.step ?? 0);
   let seconds = Number(counters?.seconds ?? 0);
+  let rateScale = Number(counters?.rate_scale ?? 1);
   // A state that was saved before a run by minutes knew its pace holds no number of steps.
   const begun = options.newLength ? 0 : Number(counters?.steps ?? 0);
   const budget = begun === 0 && options.minutes ? options.minutes * 60 : undefined;
@@ -144,52 +164,84 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
   };
   const log = await MetricsLog.open(dir, step);
   const { engine, threads, onNote } = options;
-  const trainer = new TrainStep(stage.specs, stage.loss, vectors, optimizer, {
-    engine,
-    threads,
-    onBuild: () => onNote?.(`building the ${stage.name}'s training graph`),
-  });
+  const trainerOf = (start: TrainVectors): TrainStep =>
+    new TrainStep(stage.specs, stage.loss, start, optimizer, {
+      engine,
+      threads,
+      onBuild: () => onNote?.(`building the ${stage.name}'s training graph`),
+    });
+  let trainer = trainerOf(vectors);
   let savedAt = counters ? step : -1;
   let paceKnown = budget === undefined;
   // The weights that led here are not saved: going on from them would lead here again.
-  const diverged = async (what: string, at: number) => {
+  const diverged = async (what: string, at: number): Promise<void> => {
     await log.flush();
     await log.drawLoss();
-    return new RunError(diagnosis(stage, what, at, savedAt, log.entries));
+    if (rateScale <= 2 ** -GOES_BACK) throw new RunError(diagnosis(stage, what, at, savedAt, log.entries));
+    const last = await begin(stage, onNote);
+    await trainer.dispose();
+    trainer = trainerOf(last.vectors);
+    step = Number(last.counters?.step ?? 0);
+    savedAt = last.counters ? step : -1;
+    rateScale /= 2;
+    await log.rewind(step);
+    onNote?.(
+      `the ${stage.name}'s ${what} at step ${at}: back to step ${step}, learning rate times ${rateScale}`,
+    );
   };
-  const save = async () => {
-    if (savedAt === step) return;
+  /** @returns whether there was something to save: weights that are numbers */
+  const save = async (): Promise<boolean> => {
+    if (savedAt === step) return true;
     const vectors = await trainer.read();
-    if (!vectors.params.every(Number.isFinite)) throw await diverged('weights are not numbers', step);
+    if (!vectors.params.every(Number.isFinite)) {
+      await diverged('weights are not numbers', step);
+      return false;
+    }
     await log.flush();
     await saveState(stateDir(dir, step), {
       arrays: { ...vectors },
-      counters: { step, steps: paceKnown ? steps : 0, seconds, fingerprint: stage.fingerprint },
+      counters: {
+        step,
+        steps: paceKnown ? steps : 0,
+        seconds,
+        fingerprint: stage.fingerprint,
+        ...(rateScale < 1 && { rate_scale: rateScale }),
+      },
     });
     savedAt = step;
     await keepNewestStates(dir, options.keepStates ?? 2);
+    return true;
   };
+  const done = () => paceKnown && step >= steps;
   const publish = async () => {
     await log.drawLoss();
-    await stage.publish((await trainer.read()).ema, step);
+    const told = await stage.publish((await trainer.read()).ema, step);
+    if (Object.keys(told).length > 0) await log.measured({ step, ...told });
+    if (!stage.measure || !(done() || step % stage.measure.every === 0) || options.signal?.aborted) return;
+    try {
+      await log.measured({ step, ...(await stage.measure.run(step)) });
+    } catch (error) {
+      // The model is published; who stops now wants no figure.
+      if (!options.signal?.aborted) throw error;
+    }
   };
-  const opened = performance.now();
+  const clock = options.clock ?? (() => performance.now() / 1000);
+  const opened = clock();
   const firstStep = step + 1;
   let calibratedFrom = opened;
-  const done = () => paceKnown && step >= steps;
   try {
-    while (!done() && !options.signal?.aborted) {
+    const advance = async (): Promise<void> => {
       const started = performance.now();
       const next = step + 1;
       // Until the pace is known, a run by minutes is in its warm-up anyway.
-      const rate = learningRate(next, steps, settings);
+      const rate = learningRate(next, steps, settings) * rateScale;
       const result = await trainer
         .run(await stage.batch(next), next, rate, emaDecay(next, settings.ema_decay))
         .catch((error: unknown) => {
           throw outOfMemory(error, stage) ?? error;
         });
       if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradNorm)) {
-        throw await diverged(`${Number.isFinite(result.loss) ? 'gradient' : 'loss'} is not a number`, next);
+        return diverged(`${Number.isFinite(result.loss) ? 'gradient' : 'loss'} is not a number`, next);
       }
       step = next;
       const took = (performance.now() - started) / 1000;
@@ -201,17 +253,17 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
         gradNorm: result.gradNorm,
         learningRate: rate,
         seconds: round(seconds),
-        ...result.metrics,
+        ...finite(result.metrics),
       });
-      if (step === firstStep) calibratedFrom = performance.now();
-      if (budget !== undefined && step === calibrated) {
-        const pace = (performance.now() - calibratedFrom) / 1000 / CALIBRATION;
-        const spent = (performance.now() - opened) / 1000;
+      if (step === firstStep) calibratedFrom = clock();
+      if (budget !== undefined && !paceKnown && step === calibrated) {
+        const pace = (clock() - calibratedFrom) / CALIBRATION;
+        const spent = clock() - opened;
         // A twentieth is left for samples and states.
         steps = step + Math.max(1, Math.floor((budget * 0.95 - spent) / pace));
         paceKnown = true;
         onNote?.(
-          `${stage.name}: ${pace.toFixed(2)} s a step, so ${steps} steps in ${options.minutes} minutes`,
+          `${stage.name}: ${pace.toFixed(2)} s a step, so ${steps} steps in ${options.minutes} minutes${expectation(stage, steps)}`,
         );
       }
       options.onStep?.({
@@ -223,12 +275,11 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
         picturesPerSecond,
       });
       if (step % 20 === 0) await log.flush();
-      if (step % settings.checkpoint_every === 0 && step < steps) {
-        await save();
-        await publish();
-      }
-    }
-    await save();
+      if (step % settings.checkpoint_every === 0 && step < steps && (await save())) await publish();
+    };
+    do {
+      while (!done() && !options.signal?.aborted) await advance();
+    } while (!(await save()));
     await publish();
     const { params, ema } = await trainer.read();
     return {
@@ -245,7 +296,24 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
   }
 }
 
+/** Those that are numbers: what a batch has none of has no mean. */
+const finite = (metrics: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
+
 const round = (x: number): number => Math.round(x * 1000) / 1000;
+
+/** Epochs below which a model has not learned its pictures: the shipped one is good at most styles after 20. */
+const FEW_EPOCHS = 20;
+
+/** What a number of steps means for the pictures. */
+function expectation({ pictures, settings }: Stage, steps: number): string {
+  if (pictures === undefined) return '';
+  const times = (steps * settings.batch_size) / pictures;
+  const seen = times < 10 ? times.toFixed(1) : String(Math.round(times));
+  const advice =
+    times < FEW_EPOCHS ? ', which is little: give more minutes, fewer pictures or a smaller --size' : '';
+  return `; each of ${pictures} pictures is seen ${seen} times${advice}`;
+}
 
 /** ONNX Runtime's words for too little memory, in ours. */
 function outOfMemory(error: unknown, { name, settings }: Stage): RunError | null {

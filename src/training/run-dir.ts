@@ -75,17 +75,27 @@ export class MetricsLog {
   /** Opens the log for a run that stands at `step`: what a killed run wrote after that is dropped. */
   static async open(dir: string, step: number): Promise<MetricsLog> {
     const log = new MetricsLog(dir);
+    const kept: JsonObject[] = [];
     const text = await readFile(log.path, 'utf8').catch(() => '');
     for (const line of text.split('\n')) {
       try {
         const entry = JSON.parse(line) as Metrics;
-        if (entry.step <= step) log.history.push(entry);
+        if (!(entry.step <= step)) continue;
+        kept.push(entry);
+        if (entry.loss !== undefined) log.history.push(entry);
       } catch {
         // The last line of a killed run may be half a line.
       }
     }
-    await writeFileAtomic(log.path, log.history.map((m) => `${JSON.stringify(m)}\n`).join(''));
+    await writeFileAtomic(log.path, kept.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
     return log;
+  }
+
+  /** Forgets what was written after `step`. */
+  async rewind(step: number): Promise<void> {
+    await this.flush();
+    const log = await MetricsLog.open(this.dir, step);
+    this.history.splice(0, this.history.length, ...log.history);
   }
 
   add(metrics: Metrics): void {
@@ -93,6 +103,13 @@ export class MetricsLog {
     this.pending.push(`${JSON.stringify(metrics)}\n`);
   }
 
+  /** A line beside those of steps. */
+  async measured(line: JsonObject): Promise<void> {
+    this.pending.push(`${JSON.stringify(line)}\n`);
+    await this.flush();
+  }
+
+  /** The lines of steps. */
   get entries(): readonly Metrics[] {
     return this.history;
   }

@@ -1,15 +1,16 @@
 /** `train`: a folder of pictures in, a diffusers pipeline directory out. */
 import { realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
-import { parseAutoencoderConfig } from '../autoencoder/index.js';
+import { klNetwork, parseAutoencoderConfig } from '../autoencoder/index.js';
 import type { JsonObject } from '../checkpoint/json.js';
+import { readPipelineDir } from '../checkpoint/pipeline.js';
 import { Batches, type Dataset, openDataset } from '../data/index.js';
 import { makeBetas } from '../diffusion/index.js';
 import { type Engine, isCompiled, useEagerBackend } from '../engine/engines.js';
 import { countParams } from '../engine/params.js';
 import { InputError } from '../errors.js';
+import { requireEnough } from '../metrics/evaluate.js';
 import { findModel } from '../pipelines/index.js';
-import { unet2dSpecs } from '../unet/index.js';
 import {
   finishedAutoencoder,
   readAutoencoder,
@@ -17,12 +18,16 @@ import {
   type TrainedAutoencoder,
   trainAutoencoder,
 } from './autoencoder-stage.js';
+import { textModelOf } from './captions.js';
 import { parseTrainConfig, type TrainConfig } from './config.js';
-import { trainDiffusion, unetFor } from './diffusion-stage.js';
+import { denoiserFor } from './denoiser.js';
+import { trainDiffusion } from './diffusion-stage.js';
 import { isDistillation, resumeDistillation } from './distill.js';
 import { weightsFrom } from './init.js';
 import { lockRun } from './lock.js';
 import type { LoopOptions, StageOptions, StageResult } from './loop.js';
+import { qualityMeasure } from './quality.js';
+import { isRefinement, resumeRefinement } from './refine.js';
 import { createRunDir, readRunConfig } from './run-dir.js';
 
 export type StageName = 'autoencoder' | 'diffusion' | 'all';
@@ -43,6 +48,8 @@ export interface TrainOptions extends LoopOptions {
   readonly dtype?: 'F32' | 'F16';
   /** Folder for a compact copy of the decoded pictures. */
   readonly cache?: string;
+  /** Steps between measurements of the model's quality, a multiple of `checkpoint_every`; default: none are made. */
+  readonly evalEvery?: number;
   readonly onRead?: (done: number, total: number) => void;
 }
 
@@ -80,7 +87,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       'this configuration has no autoencoder — --stage autoencoder — use --preset small or base',
     );
   }
-  if (options.autoencoderFrom && !config.autoencoder) {
+  if (options.autoencoderFrom && !config.autoencoder && !options.initFrom) {
     throw new InputError(
       'this configuration works on pixels — --autoencoder — leave it out, or use --preset small or base',
     );
@@ -90,6 +97,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       'the autoencoder comes first — --stage diffusion — leave --stage out, or name a checkpoint by --autoencoder',
     );
   }
+  requireAtCheckpoints(options.evalEvery, stage, config);
   const run = resolve(options.out);
   if (isInside(run, await realpath(options.data).catch(() => resolve(options.data)))) {
     throw new InputError(
@@ -99,9 +107,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (!isCompiled(options.engine ?? 'onnx')) await useEagerBackend(options.engine as Engine);
   const dataset = await readData(options, config);
   const initFrom = options.initFrom === undefined ? null : resolve(await findModel(options.initFrom));
-  const given = options.autoencoderFrom ?? (config.autoencoder && initFrom);
+  const initCodes = initFrom !== null && (await readPipelineDir(initFrom)).autoencoder !== null;
+  const given = options.autoencoderFrom ?? (config.autoencoder || initCodes ? initFrom : null);
   const autoencoderFrom = given ? resolve(given) : null;
   await rehearse(dataset, config, autoencoderFrom, initFrom);
+  if (options.evalEvery) requireEnough({ from: options.data, count: dataset.count });
   const unlock = await createRunDir(run, {
     data: resolve(options.data),
     stage,
@@ -110,12 +120,32 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     autoencoder_from: autoencoderFrom,
     init_from: initFrom,
     minutes: options.minutes ?? null,
+    eval_every: options.evalEvery ?? null,
     config: config as unknown as JsonObject,
   });
   try {
     return await runStages(run, dataset, config, stage, options, { autoencoderFrom, initFrom });
   } finally {
     await unlock();
+  }
+}
+
+/** @throws InputError for measurements where no model is published */
+function requireAtCheckpoints(
+  every: number | undefined,
+  stage: StageName,
+  { diffusion: { checkpoint_every: apart } }: TrainConfig,
+): void {
+  if (every === undefined) return;
+  if (stage === 'autoencoder') {
+    throw new InputError(
+      'an autoencoder alone draws nothing that could be measured — --eval-every — leave it out',
+    );
+  }
+  if (every % apart !== 0) {
+    throw new InputError(
+      `${every} steps are no multiple of the ${apart} between checkpoints — --eval-every — give ${Math.ceil(every / apart) * apart}, or another --checkpoint-every`,
+    );
   }
 }
 
@@ -135,10 +165,12 @@ async function rehearse(
   new Batches(dataset, { batchSize: diffusion.batch_size, seed, augment });
   makeBetas(diffusion);
   const vae = autoencoderFrom
-    ? (await readAutoencoder(autoencoderFrom, config.size)).config
-    : autoencoder && parseAutoencoderConfig({ ...autoencoder.model, sample_size: config.size });
-  const specs = unet2dSpecs(unetFor(config, vae, dataset.labels.length));
-  if (initFrom) await weightsFrom(initFrom, specs, new Float32Array(countParams(specs)));
+    ? (await readAutoencoder(autoencoderFrom, config.size)).network
+    : autoencoder && klNetwork(parseAutoencoderConfig({ ...autoencoder.model, sample_size: config.size }));
+  const { specs, textChannels } = denoiserFor(config, vae, dataset.labels.length);
+  const start = initFrom === null ? null : await readPipelineDir(initFrom);
+  if (start) await weightsFrom(start, specs, new Float32Array(countParams(specs)));
+  if (textChannels !== null) await textModelOf(start, textChannels);
 }
 
 /**
@@ -148,6 +180,7 @@ async function rehearse(
 export async function resumeTraining(options: ResumeOptions): Promise<TrainResult> {
   const run = resolve(options.run);
   const saved = await readRunConfig(run);
+  if (isRefinement(saved)) return resumeRefinement(run, saved, options);
   if (isDistillation(saved)) return resumeDistillation(run, saved, options);
   if (typeof saved.data !== 'string' || typeof saved.config !== 'object') {
     throw new InputError(`not a training run — ${run} — name the folder that was given as --out`);
@@ -155,6 +188,8 @@ export async function resumeTraining(options: ResumeOptions): Promise<TrainResul
   const stage = options.stage ?? (saved.stage as StageName);
   const parsed = parseTrainConfig(saved.config, join(run, 'config.json'));
   const config = override(parsed, stage, options.steps, options.learningRate);
+  const evalEvery = options.evalEvery ?? (saved.eval_every as number | null | undefined) ?? undefined;
+  requireAtCheckpoints(options.evalEvery, stage, config);
   const dataset = await readData({ ...options, data: options.data ?? saved.data }, config);
   if (dataset.fingerprint !== saved.fingerprint) {
     throw new InputError(
@@ -169,7 +204,7 @@ export async function resumeTraining(options: ResumeOptions): Promise<TrainResul
   };
   const unlock = await lockRun(run);
   try {
-    return await runStages(run, dataset, config, stage, { ...options, minutes, newLength }, from);
+    return await runStages(run, dataset, config, stage, { ...options, minutes, newLength, evalEvery }, from);
   } finally {
     await unlock();
   }
@@ -218,7 +253,7 @@ async function runStages(
   dataset: Dataset,
   config: TrainConfig,
   stage: StageName,
-  options: StageOptions,
+  options: StageOptions & { readonly evalEvery?: number },
   { autoencoderFrom, initFrom }: { autoencoderFrom: string | null; initFrom: string | null },
 ): Promise<TrainResult> {
   const stages: (StageResult & { name: string })[] = [];
@@ -232,12 +267,12 @@ async function runStages(
     interrupted: stages.some((s) => s.interrupted),
   });
   let vae: TrainedAutoencoder | null = null;
-  if (config.autoencoder) {
+  if (autoencoderFrom) vae = await readAutoencoder(autoencoderFrom, config.size);
+  else if (config.autoencoder) {
     const own = join(run, 'autoencoder');
-    const ready = autoencoderFrom || stage === 'diffusion' || (await finishedAutoencoder(own));
+    const ready = stage === 'diffusion' || (await finishedAutoencoder(own));
     const split = options.minutes && stage === 'all' && !ready;
-    if (autoencoderFrom) vae = await readAutoencoder(autoencoderFrom, config.size);
-    else if (stage === 'diffusion') vae = await readOwnAutoencoder(own, config.size);
+    if (stage === 'diffusion') vae = await readOwnAutoencoder(own, config.size);
     else {
       const minutes = split ? (options.minutes as number) * AUTOENCODER_SHARE : options.minutes;
       const result = await trainAutoencoder(own, dataset, config, config.autoencoder, {
@@ -252,7 +287,9 @@ async function runStages(
     }
     if (split) options = { ...options, minutes: (options.minutes as number) * (1 - AUTOENCODER_SHARE) };
   }
-  const result = await trainDiffusion(run, dataset, config, vae, options, initFrom);
+  const { evalEvery } = options;
+  const measure = evalEvery ? qualityMeasure(dataset, join(run, 'model'), evalEvery, options) : undefined;
+  const result = await trainDiffusion(run, dataset, config, vae, { ...options, measure }, initFrom);
   stages.push({ ...result, name: 'diffusion' });
   return finish(join(run, 'model'));
 }

@@ -49,3 +49,44 @@ it('writes what segment train reads, the same for any count, and overwrites noth
   await expect(renderDataset('cells', { out: join(dir, 'n'), size: 5 })).rejects.toThrow(/size of 5/);
   await expect(renderDataset('nothing', { out: join(dir, 'n') })).rejects.toThrow(/no such dataset/);
 });
+
+it('moving: says where each thing is, in one order through a clip', async () => {
+  const kind = RENDERED.moving;
+  for (let clip = 0; clip < 4; clip++) {
+    const frames = await Promise.all(
+      [0, 1, 7].map((frame) => drawPicture(kind, 'moving', 6, clip * 8 + frame, 96)),
+    );
+    for (const { movers, mask, objects } of frames) {
+      expect(movers).toHaveLength(objects);
+      const { class: name, x, y } = movers?.at(-1) ?? { class: '', x: 0, y: 0 }; // the last lies on top
+      const at = (Math.floor(y) * 96 + Math.floor(x)) * 3;
+      expect([...mask.data.subarray(at, at + 3)]).toEqual(name === 'ball' ? [255, 0, 0] : [0, 0, 255]);
+    }
+    const [first, second, last] = frames.map(({ movers }) => movers ?? []);
+    first.forEach((mover, i) => {
+      expect(second[i].class).toBe(mover.class);
+      // At most 6 units in each direction.
+      expect(Math.hypot(second[i].x - mover.x, second[i].y - mover.y)).toBeLessThan(6 * Math.SQRT2);
+    });
+    expect(last).not.toEqual(first);
+  }
+});
+
+it('aerial: a later frame shows the same place with a building less', async () => {
+  const kind = { ...RENDERED.aerial, frames: 3 };
+  for (let place = 0; place < 4; place++) {
+    const [whole, less, least] = await Promise.all(
+      [0, 1, 2].map((frame) => drawPicture(kind, 'aerial', 6, place * 3 + frame, 96)),
+    );
+    expect([less.objects, least.objects]).toEqual([whole.objects - 1, whole.objects - 2]);
+    let gone = 0;
+    less.mask.data.forEach((value, i) => {
+      if (value === whole.mask.data[i]) return;
+      gone++;
+      expect([whole.mask.data[i], value]).toEqual([255, 0]); // the red of a building, now ground
+      expect(least.mask.data[i]).toBe(0);
+    });
+    expect(gone).toBeGreaterThan(0);
+    expect(gone).toBeLessThan(0.04 * 96 * 96);
+  }
+});

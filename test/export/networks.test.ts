@@ -15,6 +15,7 @@ const base = {
   dir: 'test',
   autoencoder: null,
   text: null,
+  refiner: null,
   paints: false,
   scheduler: { _class_name: 'DDIMScheduler' } as JsonObject,
   labels: [],

@@ -111,21 +111,34 @@ describe('docs/cli.md', () => {
 });
 
 describe('docs/training.md', () => {
-  const rows = [...read('docs/training.md').matchAll(/^\| (`.+?) \|/gm)].map(([, cell]) => cell);
-  const keys = rows.flatMap((cell) => [...cell.matchAll(/`([\w.]+)`/g)].map(([, key]) => key));
+  /** The keys in the first column of a section's table. */
+  const keysIn = (section: string): Set<string> => {
+    const text = read('docs/training.md').split(`\n## ${section}\n`)[1].split('\n## ')[0];
+    const cells = [...text.matchAll(/^\| (`.+?) \|/gm)].map(([, cell]) => cell);
+    const keys = cells.flatMap((cell) => [...cell.matchAll(/`([\w.]+)`/g)].map(([, key]) => key));
+    return new Set(keys.flatMap((key) => key.split('.')));
+  };
   const preset = sumi.parseTrainConfig(sumi.presetConfig('small'), 'test');
 
   it('has every setting of a run and no other', () => {
-    const documented = new Set(keys.flatMap((key) => key.split('.')));
     const settings = new Set([
       ...Object.keys(preset),
       ...Object.keys(preset.diffusion),
       ...Object.keys(preset.autoencoder ?? {}),
       ...Object.keys(preset.sampling),
     ]);
-    for (const name of ['tiny', 'small', 'base']) documented.delete(name);
     settings.delete('preset');
-    expect([...documented].sort()).toEqual([...settings].sort());
+    expect([...keysIn('Settings')].sort()).toEqual([...settings].sort());
+  });
+
+  it.each([
+    // What its batches are made of is told anew.
+    ['Few steps', sumi.parseDistillConfig({}, 'test'), ['batch_size']],
+    ['A second stage', sumi.parseRefineConfig({}, 'test'), ['model']],
+  ] as const)('has every setting of "%s" beside those of every stage', (section, config, repeated) => {
+    const shared = new Set([...Object.keys(preset.diffusion), 'seed']);
+    const own = Object.keys(config).filter((key) => !shared.has(key));
+    expect([...keysIn(section)].sort()).toEqual([...own, ...repeated].sort());
   });
 });
 
@@ -148,6 +161,11 @@ describe('docs/segmentation.md', () => {
 
 describe('recipes', () => {
   it.each(readdirSync(path.join(root, 'recipes')))('%s is a configuration', (file) => {
-    expect(() => sumi.parseTrainConfig(JSON.parse(read(path.join('recipes', file))), file)).not.toThrow();
+    const parse = file.includes('-fast')
+      ? sumi.parseDistillConfig
+      : file.includes('-refiner')
+        ? sumi.parseRefineConfig
+        : sumi.parseTrainConfig;
+    expect(() => parse(JSON.parse(read(path.join('recipes', file))), file)).not.toThrow();
   });
 });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import type { RgbPicture } from '../../src/image/index.js';
 import { DiffusionPipeline, type GenerateOptions, img2img, inpaint } from '../../src/pipelines/index.js';
+import type { Scheduler } from '../../src/schedulers/index.js';
 import { boxMask, noisyPicture } from './pictures.js';
 import { labelled, latent, temporaryFolder, writeTiny } from './tiny.js';
 
@@ -56,7 +57,7 @@ describe('an interval of guidance', () => {
       const calls = pair.mock.calls.map(([, , timestep, condition]) => ({ timestep, ...condition }));
       pair.mockRestore();
       expect(new Set(calls.map(({ guidanceScale }) => guidanceScale))).toEqual(new Set([1, 3]));
-      const { alphasCumprod } = model.schedulerFor({ scheduler, steps: 8 });
+      const { alphasCumprod } = model.schedulerFor({ scheduler, steps: 8 }) as Scheduler;
       for (const { timestep, guidanceScale } of calls) {
         const alphaProd = alphasCumprod[Math.round(timestep)];
         const sigma = Math.sqrt(1 / alphaProd - 1);

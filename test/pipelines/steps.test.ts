@@ -145,7 +145,7 @@ describe('scheduler', () => {
       () => {
         pipeline.scheduler = new EDMEulerScheduler({});
       },
-      /EDMEulerScheduler is for models preconditioned/,
+      /EDMEulerScheduler is for models of EDM/,
     ],
   ])('is refused at once: %s', async (_, set, message) => {
     expect(set).toThrow(InputError);

@@ -5,6 +5,8 @@ import { Random } from '../../src/random.js';
 import {
   DDIMScheduler,
   DDPMScheduler,
+  drawingSampler,
+  isDiffusion,
   parseSchedulerConfig,
   SCHEDULER_NAMES,
   SCHEDULERS,
@@ -323,21 +325,27 @@ describe('schedulerFromConfig', () => {
   });
 
   it.each([
-    ['DDIMInverseScheduler', /picture to noise/],
-    ['IPNDMScheduler', /from 0 to 1/],
-    ['EDMEulerScheduler', /EDM/],
-    ['EDMDPMSolverMultistepScheduler', /EDM/],
-    ['FlowMatchEulerDiscreteScheduler', /flow/],
-    ['FlowMatchHeunDiscreteScheduler', /flow/],
-    ['CMStochasticIterativeScheduler', /consistency models — scheduler — name one .*ddim/],
-  ])('refuses %s, which samplerFromConfig makes', (_class_name, why) => {
+    ['DDIMInverseScheduler', /picture to noise/, null],
+    ['IPNDMScheduler', /from 0 to 1/, 'name IPNDMScheduler'],
+    ['EDMEulerScheduler', /EDM/, 'name EDMEulerScheduler or EDMDPMSolverMultistepScheduler'],
+    ['EDMDPMSolverMultistepScheduler', /EDM/, 'EDMEulerScheduler'],
+    ['FlowMatchEulerDiscreteScheduler', /flow/, 'FlowMatchHeunDiscreteScheduler'],
+    ['FlowMatchHeunDiscreteScheduler', /flow/, 'FlowMatchEulerDiscreteScheduler'],
+    ['CMStochasticIterativeScheduler', /consistency/, 'name CMStochasticIterativeScheduler'],
+  ])('%s draws with its own models alone', (_class_name, why, instead) => {
     const config = { _class_name, unknown: 3 };
     expect(() => schedulerFromConfig(config)).toThrow(why);
-    expect(() => schedulerFromConfig({}, _class_name)).toThrow(InputError);
-    const model = () => schedulerFromConfig(config, 'euler');
-    if (_class_name === 'DDIMInverseScheduler') expect(model).not.toThrow();
-    else
-      expect(model).toThrow(/^the model’s scheduler, .* which euler does not draw with — scheduler — use a/);
+    expect(() => drawingSampler({}, _class_name)).toThrow(why);
+    const model = () => drawingSampler(config, 'euler');
+    if (instead === null) {
+      expect(model).not.toThrow();
+      expect(() => drawingSampler(config)).toThrow(why);
+    } else {
+      expect(model).toThrow(/^euler is for models of DDPM’s process, this is a model of /);
+      expect(model).toThrow(instead);
+      expect(drawingSampler(config).toConfig()).toMatchObject(config);
+      expect(isDiffusion(drawingSampler(config))).toBe(false);
+    }
     const made = samplerFromConfig(config);
     expect(made.toConfig()).toMatchObject(config);
     expect(() => made.setTimesteps(0)).toThrow(InputError);
@@ -345,12 +353,21 @@ describe('schedulerFromConfig', () => {
   });
 
   it.each([
-    [{ use_flow_sigmas: true }, 'unipc', /^the model is one of a flow \(use_flow_sigmas\)/],
-    [{ prediction_type: 'flow_prediction' }, 'deis', /^the model is one of a flow \(prediction_type/],
+    [{ use_flow_sigmas: true }, 'unipc', /this is a model of a flow/],
+    [{ prediction_type: 'flow_prediction' }, 'deis', /this is a model of a flow/],
+    [{ use_flow_sigmas: true, _class_name: 'UniPCMultistepScheduler' }, undefined, /needs a model of DDPM/],
     [{ timestep_type: 'continuous', prediction_type: 'v_prediction' }, 'heun', /— use euler$/],
   ])('refuses a model of %o with %s', (config, name, message) => {
     expect(() => schedulerFromConfig(config, name)).toThrow(InputError);
     expect(() => schedulerFromConfig(config, name)).toThrow(message);
+  });
+
+  it('leaves solvers that know a flow’s sigmas to models of a flow', () => {
+    const config = { _class_name: 'UniPCMultistepScheduler', use_flow_sigmas: true };
+    const sampler = drawingSampler({ ...config, prediction_type: 'flow_prediction' });
+    expect(sampler.toConfig()).toMatchObject(config);
+    expect(drawingSampler(sampler.toConfig(), 'unipc').toConfig()).toMatchObject(config);
+    expect(isDiffusion(sampler)).toBe(false);
   });
 
   it('has a scheduler for each short name, and no other', () => {

@@ -20,7 +20,7 @@ describe('solvers in λ', () => {
       refuse({ algorithm_type: 'ode' }, /algorithm_type/);
       refuse({ solver_order: 4 }, /solver_order/);
       refuse({ solver_type: 'rk' }, /solver_type/);
-      refuse({ use_flow_sigmas: true }, /use_flow_sigmas/);
+      refuse({ use_flow_sigmas: true }, /model of a flow/);
     }
     for (const config of [{ predict_x0: false }, { lower_order_final: false }])
       expect(() => schedulerFromConfig(config, 'unipc')).toThrow(/final_sigmas_type/);

@@ -12,6 +12,7 @@ import { openClip } from '../../src/segmentation/frames.js';
 import { growMask } from '../../src/segmentation/grow.js';
 import {
   parseSegmentConfig,
+  predictVideo,
   readSegmentModel,
   resumeSegmenter,
   trainSegmenter,
@@ -203,6 +204,12 @@ describe('training', () => {
       (await segment('video', '--model', run, '--video', join(dir, 'no.mp4'), '--quiet')).stderr,
     ).toMatch(/no such file/);
     expect((await segment(...words, '--smooth', '2')).stderr).toMatch(/--smooth/);
+    // In code, where nobody asks for progress, as well.
+    const quiet = join(dir, 'clip-in-code');
+    const made = await predictVideo(await readSegmentModel(run), images, quiet, { most: 3, film: false });
+    expect(report).toMatchObject({ ...made, files: {} });
+    for (const file of ['tracks.csv', 'masks/00002.png'])
+      expect(await readFile(join(quiet, file))).toEqual(await readFile(join(out, file)));
   });
 
   it('is refused with reasons', async () => {

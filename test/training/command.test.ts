@@ -260,7 +260,9 @@ describe('a real process', () => {
     return { child, end };
   }
   const stepsIn = async (run: string) =>
-    (await readFile(join(run, 'metrics.jsonl'), 'utf8').catch(() => '')).split('\n').length - 1;
+    (await readFile(join(run, 'metrics.jsonl'), 'utf8').catch(() => ''))
+      .split('\n')
+      .filter((line) => line.includes('"loss"')).length;
   const newest = async (run: string) => {
     const [state] = await listStates(run);
     return loadState(state.dir);

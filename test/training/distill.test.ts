@@ -248,7 +248,10 @@ describe('sumi train --distill', () => {
         const path = join(flow, 'scheduler', 'scheduler_config.json');
         const config = JSON.parse(await readFile(path, 'utf8'));
         await write(join(flow, 'scheduler'), {
-          'scheduler_config.json': JSON.stringify({ ...config, prediction_type: 'flow_prediction' }),
+          'scheduler_config.json': JSON.stringify({
+            ...config,
+            _class_name: 'FlowMatchEulerDiscreteScheduler',
+          }),
         });
         return ['--distill', flow, '--out', out()];
       },

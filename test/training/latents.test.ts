@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { autoencoderSpecs, parseAutoencoderConfig } from '../../src/autoencoder/index.js';
+import { autoencoderSpecs, klNetwork, parseAutoencoderConfig } from '../../src/autoencoder/index.js';
 import { makeStyleDataset, openDataset } from '../../src/data/index.js';
 import { initParams } from '../../src/engine/params.js';
 import { Random } from '../../src/random.js';
@@ -23,11 +23,11 @@ it('the diffusion model is trained on latents shifted and scaled as the autoenco
       scaling_factor: 1,
     });
     const params = initParams(autoencoderSpecs(config), new Random(1));
-    const { latents, std } = await encodeDataset(config, params, dataset, {});
+    const { latents, std } = await encodeDataset(klNetwork(config), params, dataset, {});
     const squares = latents.reduce((sum, z) => sum + z * z, 0);
     expect(std).toBeCloseTo(Math.sqrt(squares / latents.length), 5);
     const moved = { ...config, scaling_factor: 2, shift_factor: 0.3 };
-    const scaled = await encodeDataset(moved, params, dataset, {});
+    const scaled = await encodeDataset(klNetwork(moved), params, dataset, {});
     expect(
       maxError(
         scaled.latents,

@@ -149,6 +149,34 @@ describe('a loss that is not a number', () => {
     expect(await steps(dir)).toEqual(upTo(12));
   });
 
+  it('goes back to the newest state at half the learning rate, up to three times', async () => {
+    const dir = fresh();
+    const notes: string[] = [];
+    const stage = quadraticStage(dir, { lr_scheduler: 'constant' }, { poison: 7, times: 2 });
+    const result = await runStage(stage, { onNote: (line) => notes.push(line) });
+    expect(result.step).toBe(12);
+    expect(notes.filter((line) => line.includes('back to'))).toEqual([
+      "the line's loss is not a number at step 7: back to step 4, learning rate times 0.5",
+      "the line's loss is not a number at step 7: back to step 4, learning rate times 0.25",
+    ]);
+    expect(await steps(dir)).toEqual(upTo(12));
+    const lines = (await readFile(join(dir, 'metrics.jsonl'), 'utf8')).trim().split('\n');
+    const rates = lines.map((line) => JSON.parse(line).learningRate as number);
+    expect(rates[6] / rates[3]).toBeCloseTo(0.25, 6);
+    expect((await state(dir)).counters.rate_scale).toBe(0.25);
+    // Who goes on keeps the rate.
+    await runStage(quadraticStage(dir, { lr_scheduler: 'constant', steps: 14 }), { newLength: true });
+    const last = JSON.parse((await readFile(join(dir, 'metrics.jsonl'), 'utf8')).trim().split('\n')[13]);
+    expect(last).toMatchObject({ step: 14, learningRate: rates[11] });
+  });
+
+  it('is overcome from the start where there is no state yet', async () => {
+    const dir = fresh();
+    const result = await runStage(quadraticStage(dir, {}, { poison: 2, times: 1 }));
+    expect(result.step).toBe(12);
+    expect(await steps(dir)).toEqual(upTo(12));
+  });
+
   it('at the first step leaves no state behind', async () => {
     const dir = fresh();
     await expect(runStage(quadraticStage(dir, {}, { poison: 1 }))).rejects.toThrow(
@@ -162,7 +190,7 @@ describe('a loss that is not a number', () => {
   it('is found in the weights as well, before they are saved or published', async () => {
     const dir = fresh();
     // One step whose loss is fine, and whose update is not.
-    const stage = quadraticStage(dir, { steps: 1, learning_rate: 1e39, lr_scheduler: 'constant' });
+    const stage = quadraticStage(dir, { steps: 1, learning_rate: 1e42, lr_scheduler: 'constant' });
     await expect(runStage(stage)).rejects.toThrow(/weights are not numbers at step 1/);
     expect(await listStates(dir)).toEqual([]);
     expect(stage.published).toEqual([]);
@@ -170,6 +198,20 @@ describe('a loss that is not a number', () => {
 });
 
 describe('a run by minutes', () => {
+  it('is as long as a clock says that is not the wall’s', async () => {
+    let seconds = 0;
+    const result = await runStage(quadraticStage(fresh(), { steps: 1000 }), {
+      minutes: 1,
+      clock: () => seconds,
+      onStep: () => {
+        seconds += 2;
+      },
+    });
+    // After 6 steps (10 s on this clock: the sixth is not counted yet) there are 47 s of 95 % of a minute left.
+    expect(result.steps).toBe(6 + 23);
+    expect(result.step).toBe(29);
+  });
+
   it('finds its length from its pace and keeps it when it goes on', async () => {
     const dir = fresh();
     const stage = quadraticStage(dir, { steps: 1e6, checkpoint_every: 1e6 });
@@ -190,6 +232,26 @@ describe('a run by minutes', () => {
     const resumed = await runStage(stage, { minutes: 0.005 });
     expect(resumed.steps).toBeLessThan(1e6);
     expect(resumed.step).toBe(resumed.steps);
+  });
+
+  it.each([
+    [1, /so 29 steps in 1 minutes; each of 1 pictures is seen \d\d times$/],
+    [1000, /; each of 1000 pictures is seen 0\.\d times, which is little: give more minutes/],
+  ])('says what to expect of it, with %d pictures', async (pictures, expected) => {
+    let seconds = 0;
+    const notes: string[] = [];
+    await runStage(
+      { ...quadraticStage(fresh()), pictures },
+      {
+        minutes: 1,
+        clock: () => seconds,
+        onStep: () => {
+          seconds += 2;
+        },
+        onNote: (line) => notes.push(line),
+      },
+    );
+    expect(notes.find((line) => line.includes('minutes'))).toMatch(expected);
   });
 
   it('can be given more minutes', async () => {

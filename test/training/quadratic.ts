@@ -24,14 +24,22 @@ const specs: readonly ParamSpec[] = [
   { name: 'b', shape: [3], init: { constant: 0 } },
 ];
 
-/** Least squares of a linear layer on noisy data; `poison` makes a step's batch NaN. */
+interface Poison {
+  /** A step whose batch is NaN, the first `times` that it is asked for. */
+  readonly poison?: number;
+  readonly times?: number;
+  readonly fingerprint?: string;
+}
+
+/** Least squares of a linear layer on noisy data. */
 export function quadraticStage(
   dir: string,
   change: Partial<StageSettings> = {},
-  { poison = 0, fingerprint = 'one' }: { poison?: number; fingerprint?: string } = {},
+  { poison = 0, times = Infinity, fingerprint = 'one' }: Poison = {},
 ): Stage & { readonly published: number[] } {
   const random = new Random(5);
   const published: number[] = [];
+  let poisoned = 0;
   return {
     name: 'line',
     dir,
@@ -49,7 +57,7 @@ export function quadraticStage(
     batch: (step) => {
       const x = Float32Array.from(random.fork('x', step).normal(8));
       const y = Float32Array.from(random.fork('y', step).normal(6), (v, i) => v * 0.1 + x[i]);
-      if (step === poison) y[0] = Number.NaN;
+      if (step === poison && poisoned++ < times) y[0] = Number.NaN;
       return {
         x: { data: x, shape: [2, 4], dtype: 'float32' },
         y: { data: y, shape: [2, 3], dtype: 'float32' },
@@ -58,6 +66,7 @@ export function quadraticStage(
     fingerprint,
     publish: async (_, step) => {
       published.push(step);
+      return {};
     },
     published,
   };

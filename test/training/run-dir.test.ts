@@ -98,6 +98,8 @@ describe('metrics', () => {
     const dir = fresh();
     await mkdir(dir);
     const lines = [1, 2, 3, 4].map((step) => JSON.stringify({ step, loss: 1 / step }));
+    // A measurement is kept, and is no step.
+    lines.splice(2, 0, '{"step":2,"kid":0.1,"extractor":"x"}');
     await writeFile(join(dir, 'metrics.jsonl'), `${lines.join('\n')}\nnull\n7\n{"step":5,"lo`);
     const log = await MetricsLog.open(dir, 3);
     expect(log.entries.map((m) => m.step)).toEqual([1, 2, 3]);
@@ -105,7 +107,7 @@ describe('metrics', () => {
     await log.flush();
     await log.flush();
     expect(await readFile(join(dir, 'metrics.jsonl'), 'utf8')).toBe(
-      `${lines.slice(0, 3).join('\n')}\n{"step":4,"loss":0.5}\n`,
+      `${lines.slice(0, 4).join('\n')}\n{"step":4,"loss":0.5}\n`,
     );
   });
 });

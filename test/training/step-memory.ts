@@ -6,7 +6,7 @@ import { Random } from '../../src/random.js';
 import { diffusionLoss } from '../../src/training/diffusion.js';
 import { gradients } from '../../src/training/gradients.js';
 import { freshVectors, TrainStep } from '../../src/training/step.js';
-import { parseUNet2DConfig, unet2dSpecs } from '../../src/unet/index.js';
+import { parseUNet2DConfig, unet2dNetwork, unet2dSpecs } from '../../src/unet/index.js';
 import { feed } from '../engine/feeds.js';
 
 const config = parseUNet2DConfig({
@@ -22,12 +22,13 @@ const config = parseUNet2DConfig({
 });
 const specs = unet2dSpecs(config);
 const names = specs.map(({ name }) => name);
-const loss = diffusionLoss(config);
+const loss = diffusionLoss(unet2dNetwork(config));
 const ROWS = 24;
 const batch = {
   sample: feed([ROWS, 32, 32, 3], 1),
   target: feed([ROWS, 32, 32, 3], 2),
   weights: feed([ROWS], 3),
+  bands: feed([4, ROWS], 6),
   timesteps: feed([ROWS], 4),
 };
 const params = Object.fromEntries(

@@ -8,7 +8,7 @@ import { diffusionLoss } from '../../src/training/diffusion.js';
 import { emaDecay, learningRate } from '../../src/training/rates.js';
 import { defaultOptimizer, freshVectors, TrainStep, type TrainVectors } from '../../src/training/step.js';
 import { CHUNK } from '../../src/training/update.js';
-import { parseUNet2DConfig, unet2dSpecs } from '../../src/unet/index.js';
+import { parseUNet2DConfig, unet2dNetwork, unet2dSpecs } from '../../src/unet/index.js';
 import { binaryModule } from '../../tools/wasm.js';
 import { feed, maxError } from '../engine/helpers.js';
 
@@ -176,6 +176,7 @@ describe('TrainStep', () => {
       sample: feed([2, 8, 8, 2], 1),
       target: feed([2, 8, 8, 2], 2),
       weights: feed([2], 5),
+      bands: { data: Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0), shape: [4, 2], dtype: 'float32' as const },
       timesteps: { data: Float32Array.of(10, 700), shape: [2], dtype: 'float32' as const },
       labels: { data: Int32Array.of(0, 2), shape: [2], dtype: 'int32' as const },
     };
@@ -184,7 +185,7 @@ describe('TrainStep', () => {
     for (const engine of ['onnx', 'cpu'] as Engine[]) {
       const trainer = new TrainStep(
         unetSpecs,
-        diffusionLoss(config),
+        diffusionLoss(unet2dNetwork(config)),
         freshVectors(start.slice()),
         defaultOptimizer,
         { engine },

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -64,6 +64,12 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+const linesOf = async (run: string): Promise<Record<string, number>[]> =>
+  (await readFile(join(run, 'metrics.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
 const newest = async (run: string) => {
   const [state] = await listStates(run);
   return loadState(state.dir);
@@ -86,8 +92,18 @@ describe('train', () => {
     expect(losses.length).toBe(60);
     expect(losses[59]).toBeLessThan(0.7 * losses[3]);
     expect(result.labels).toEqual(['circle', 'square', 'star', 'triangle']);
-    const lines = (await readFile(join(out, 'metrics.jsonl'), 'utf8')).trim().split('\n');
-    expect(lines.map((line) => JSON.parse(line).step)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+    const lines = await linesOf(out);
+    const trained = lines.filter(({ loss }) => loss !== undefined);
+    expect(trained.map(({ step }) => step)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+    // Four pictures a step, one in each quarter of the process.
+    for (const line of trained)
+      expect([1, 2, 3, 4].reduce((sum, k) => sum + Number(line[`mse_${k}`]) / 4, 0)).toBeCloseTo(
+        Number(line.mse),
+        4,
+      );
+    const names = ['sample_mean', 'sample_deviation', 'data_mean', 'data_deviation'];
+    const numbers = Object.fromEntries(names.map((name) => [name, new Array(3).fill(expect.any(Number))]));
+    expect(lines.filter(({ loss }) => loss === undefined)).toEqual([{ step: 60, ...numbers }]);
     expect(await readFile(join(out, 'loss.svg'), 'utf8')).toMatch(/^<svg .*<polyline points="\d/s);
     expect((await readPipelineDir(out)).unet.config.num_class_embeds).toBe(5);
     const pipeline = await DiffusionPipeline.fromPretrained(out);
@@ -112,11 +128,48 @@ describe('train', () => {
     const resumed = await resumeTraining({ run: parts });
     expect(resumed.interrupted).toBe(false);
     await expectSameState(whole, parts);
-    const steps = (await readFile(join(parts, 'metrics.jsonl'), 'utf8'))
-      .trim()
-      .split('\n')
-      .map((l) => JSON.parse(l).step);
+    const lines = await linesOf(parts);
+    const steps = lines.filter(({ loss }) => loss !== undefined).map(({ step }) => step);
     expect(steps).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
+  });
+
+  it('measures what it publishes, when asked', async () => {
+    const [plain, out] = [join(folder, 'unmeasured'), join(folder, 'measured')];
+    const config = tiny({ steps: 5, checkpoint_every: 2 });
+    await train({ data, out: plain, config });
+    const notes: string[] = [];
+    const onNote = (line: string) => notes.push(line);
+    await train({ data, out, config, evalEvery: 4, onNote });
+    const measured = async () => (await linesOf(out)).filter(({ kid }) => kid !== undefined);
+    // Not at step 2, but at the end.
+    expect(await measured()).toEqual(
+      [4, 5].map((step) => ({
+        step,
+        kid: expect.any(Number),
+        kid_standard_error: expect.any(Number),
+        kid_pictures: 100,
+        extractor: expect.stringMatching(/^efficientnet-lite0 [0-9a-f]{12}$/),
+      })),
+    );
+    const [{ kid, kid_standard_error: error }] = await measured();
+    expect(kid).toBeGreaterThan(3 * error);
+    expect(notes.filter((line) => /^step [45]: KID is .*efficientnet-lite0/.test(line))).toHaveLength(2);
+    // Training is the same with it as without, and a run that goes on measures on.
+    await expectSameState(plain, out);
+    await resumeTraining({ run: out, steps: 8 });
+    expect((await measured()).map(({ step }) => step)).toEqual([4, 5, 8]);
+  });
+
+  it('refuses measurements that cannot be made', async () => {
+    const out = join(folder, 'unmeasurable');
+    const config = tiny({ checkpoint_every: 4 });
+    await expect(train({ data, out, config, evalEvery: 6 })).rejects.toThrow(
+      /6 steps are no multiple of the 4 between checkpoints — --eval-every — give 8/,
+    );
+    const few = join(folder, 'few');
+    await makeStyleDataset('shapes', { out: few, size: 16, count: 2, seed: 1 });
+    await expect(train({ data: few, out, config, evalEvery: 4 })).rejects.toThrow(/too few pictures: 8 — /);
+    expect(await readdir(folder)).not.toContain('unmeasurable');
   });
 
   it('goes on bit for bit from the last state after kill -9', async () => {

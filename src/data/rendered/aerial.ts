@@ -39,13 +39,17 @@ function fields(canvas: Canvas, dice: Dice): void {
   }
 }
 
-function building(canvas: Canvas, dice: Dice, centre: Point, w: number, h: number, turn: number): void {
-  const shadow: Point = [centre[0] + 1.2, centre[1] + 1.4];
-  canvas.decorate(box(shadow, w, h, turn), 'fill="#000" opacity="0.35"');
+function roof(dice: Dice): string {
   const hue = dice.pick([8, 15, 25, 210, 220]);
   const [saturation, light] =
     hue > 100 ? [8, dice.between(55, 80)] : [dice.between(35, 55), dice.between(38, 55)];
-  canvas.fill(2, box(centre, w, h, turn), `hsl(${hue},${saturation}%,${light}%)`);
+  return `hsl(${hue},${saturation}%,${light}%)`;
+}
+
+function building(canvas: Canvas, paint: string, centre: Point, w: number, h: number, turn: number): void {
+  const shadow: Point = [centre[0] + 1.2, centre[1] + 1.4];
+  canvas.decorate(box(shadow, w, h, turn), 'fill="#000" opacity="0.35"');
+  canvas.fill(2, box(centre, w, h, turn), paint);
   const angle = (turn * Math.PI) / 180;
   const half: Point = [(Math.cos(angle) * w) / 2, (Math.sin(angle) * w) / 2];
   const down: Point = [(-Math.sin(angle) * h) / 4, (Math.cos(angle) * h) / 4];
@@ -69,7 +73,8 @@ export const aerial: RenderedKind = {
     { name: 'building', mask: '#ff0000', colour: '#ff3b30' },
   ],
   defaultCount: 240,
-  draw(canvas, dice) {
+  /** Later frames, which a data set has none of, show the same place with a building less each. */
+  draw(canvas, dice, frame) {
     fields(canvas, dice);
     const first = dice.chance(0.5);
     const roads = Array.from({ length: dice.whole(1, 2) }, (_, i) => road(canvas, dice, first !== (i === 1)));
@@ -82,7 +87,8 @@ export const aerial: RenderedKind = {
       const off = (p: Point) => Math.hypot(p[0] - centre[0], p[1] - centre[1]);
       if (roads.some((o) => o.points.some((p) => off(p) < o.width / 2 + r + 1))) continue;
       if (taken.some((o) => off(o.centre) < o.r + r + 1)) continue;
-      building(canvas, dice, centre, w, h, dice.between(-30, 30));
+      const [turn, paint] = [dice.between(-30, 30), roof(dice)];
+      if (taken.length >= frame) building(canvas, paint, centre, w, h, turn);
       taken.push({ centre, r });
     }
     for (let i = dice.whole(3, 14); i > 0; i--) {
@@ -103,6 +109,6 @@ export const aerial: RenderedKind = {
       light: 8,
       blur: dice.between(0, 0.6),
     };
-    return { objects: taken.length, finish };
+    return { objects: Math.max(0, taken.length - frame), finish };
   },
 };

@@ -8,7 +8,7 @@ import { Random } from '../../random.js';
 import { METADATA_FILE } from '../metadata.js';
 import { checkRange, checkTarget, LICENCES_FILE, MADE_BY, putInPlace } from '../styles/make.js';
 import { aerial } from './aerial.js';
-import { Canvas, Dice } from './canvas.js';
+import { Canvas, Dice, SIDE } from './canvas.js';
 import { cells } from './cells.js';
 import { landscapes } from './landscapes.js';
 import { leaves } from './leaves.js';
@@ -84,11 +84,11 @@ export async function renderDataset(name: string, options: RenderedOptions): Pro
     const lines: string[] = [];
     for (let i = 0; i < count; i++) {
       signal?.throwIfAborted();
-      const { picture, mask, objects, group } = await drawPicture(kind, name, seed, i, size);
+      const { picture, mask, ...about } = await drawPicture(kind, name, seed, i, size);
       const file = `${String(i).padStart(5, '0')}.png`;
       await writeFile(join(temporary, 'images', file), await encodePng(picture));
       await writeFile(join(temporary, 'masks', file), await encodePng(mask));
-      lines.push(JSON.stringify({ file_name: file, mask: `../masks/${file}`, group, objects }));
+      lines.push(JSON.stringify({ file_name: file, mask: `../masks/${file}`, ...about }));
       onProgress?.(i + 1, count);
     }
     const licences = {
@@ -123,7 +123,7 @@ export async function renderDataset(name: string, options: RenderedOptions): Pro
   }
 }
 
-/** One picture of a kind with its mask. */
+/** One picture of a kind with its mask; middles of what moves in pixels. */
 export async function drawPicture(
   kind: RenderedKind,
   name: string,
@@ -135,9 +135,17 @@ export async function drawPicture(
   const clip = Math.floor(index / frames);
   const colours = kind.classes.map(({ mask }) => mask);
   const canvas = new Canvas(colours);
-  const { objects, finish } = kind.draw(canvas, new Dice(new Random(seed, name, clip)), index % frames);
+  const { finish, ...scene } = kind.draw(canvas, new Dice(new Random(seed, name, clip)), index % frames);
   // The ground of a clip stands still, the noise does not: textures are the clip's own.
   const noise = new Random(seed, name, clip, 'finish');
   const drawn = await render(canvas, finish, colours, size, noise, index % frames);
-  return { ...drawn, objects, group: `${name}-${seed}-${clip}` };
+  const scale = (units: number) => Number(((units * size) / SIDE).toFixed(2));
+  return {
+    ...drawn,
+    objects: scene.objects,
+    group: `${name}-${seed}-${clip}`,
+    movers: scene.movers?.map(({ label, at: [x, y] }) => {
+      return { class: kind.classes[label].name, x: scale(x), y: scale(y) };
+    }),
+  };
 }

@@ -2,7 +2,7 @@
 import sharp from 'sharp';
 import type { RgbPicture } from '../../image/index.js';
 import type { Random } from '../../random.js';
-import type { Canvas, Dice } from './canvas.js';
+import type { Canvas, Dice, Point } from './canvas.js';
 
 /** Irregularities over the drawn forms, which would be too clean otherwise. */
 export interface Finish {
@@ -34,9 +34,16 @@ export interface RenderedKind {
   /**
    * Draws a scene.
    * @param frame of the clip, from 0; draw everything else alike
-   * @returns how many things there are, and the finish
    */
-  draw(canvas: Canvas, dice: Dice, frame: number): { objects: number; finish: Finish };
+  draw(canvas: Canvas, dice: Dice, frame: number): Scene;
+}
+
+export interface Scene {
+  /** How many things there are. */
+  readonly objects: number;
+  readonly finish: Finish;
+  /** Things that move: class and middle in units of the scene, in one order through the frames of a clip. */
+  readonly movers?: readonly { readonly label: number; readonly at: Point }[];
 }
 
 /** Smooth noise of about -1…1 on a lattice of `cells` across and down, with two finer octaves. */

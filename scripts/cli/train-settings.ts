@@ -1,0 +1,142 @@
+/** The settings that the options of `sumi train` and its settings file make together. */
+import { readFile } from 'node:fs/promises';
+import { InputError } from '../../src/errors.js';
+import { fileError } from '../../src/files/index.js';
+import {
+  type DistillConfig,
+  override,
+  parseDistillConfig,
+  parseRefineConfig,
+  parseTrainConfig,
+  presetConfig,
+  type RefineConfig,
+  settingsOf,
+  type TrainConfig,
+} from '../../src/training/index.js';
+import type { TrainArgs } from '../train.js';
+
+/** The settings that options make: over the preset, those of the file, and over both the options' own. */
+export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
+  const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
+  const { named, base } = await baseOf(argv, file);
+  const given = {
+    ...(argv.size === undefined ? {} : { size: argv.size }),
+    ...(argv.seed === undefined ? {} : { seed: argv.seed }),
+    ...(argv.background === undefined ? {} : { background: argv.background }),
+    ...(argv.fit === undefined ? {} : { fit: argv.fit }),
+    ...(argv.strict === undefined ? {} : { strict: argv.strict }),
+    ...(argv.flip === undefined ? {} : { augment: { flip: argv.flip } }),
+  };
+  const merged = merge(merge(base, file), given);
+  let config = parseTrainConfig(merged, argv.config ?? named);
+  config = override(config, argv.stage ?? 'all', argv.steps, argv.lr, argv.batch);
+  const every = argv['checkpoint-every'];
+  if (every !== undefined) {
+    config = {
+      ...config,
+      diffusion: { ...config.diffusion, checkpoint_every: every },
+      autoencoder: config.autoencoder && { ...config.autoencoder, checkpoint_every: every },
+    };
+  }
+  return config;
+}
+
+/** What the file's settings lie over: a preset's, those of the model that training starts from, or nothing. */
+async function baseOf(
+  { preset, init }: Partial<TrainArgs>,
+  file: Json,
+): Promise<{ named: string; base: Json }> {
+  const known = preset ?? file.preset;
+  const network = isObject(file.diffusion) && 'model' in (file.diffusion as Json);
+  if (known === undefined && network) return { named: 'the settings', base: {} };
+  if (known === undefined && init !== undefined)
+    return { named: `--init ${init}`, base: await settingsOf(init) };
+  const name = String(known ?? 'small');
+  return { named: `--preset ${name}`, base: presetConfig(name) };
+}
+
+/** Settings of other kinds of training: what a distillation has of its teacher, or has no use for. */
+const NOT_DISTILLED = [
+  'data',
+  'preset',
+  'stage',
+  'autoencoder',
+  'init',
+  'size',
+  'flip',
+  'background',
+  'fit',
+  'strict',
+  'cache',
+  'scale',
+] as const;
+
+export async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {
+  const idle = NOT_DISTILLED.filter((name) => argv[name] !== undefined);
+  if (idle.length > 0)
+    throw new InputError(
+      `a model learns from its teacher alone, which draws all it is shown — --${idle.join(', --')} — leave out with --distill`,
+    );
+  const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
+  const given = {
+    seed: argv.seed,
+    steps: argv.steps,
+    learning_rate: argv.lr,
+    batch_size: argv.batch,
+    checkpoint_every: argv['checkpoint-every'],
+    student_steps: argv['distill-steps'],
+  };
+  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return parseDistillConfig({ ...file, ...known }, argv.config ?? '--distill');
+}
+
+/** Settings of other kinds of training that a refiner's has no use for. */
+const NOT_REFINED = ['preset', 'stage', 'autoencoder', 'init', 'size', 'flip', 'strict', 'distill'] as const;
+
+export async function refineConfigOf(argv: TrainArgs): Promise<RefineConfig> {
+  const idle = NOT_REFINED.filter((name) => argv[name] !== undefined);
+  if (idle.length > 0)
+    throw new InputError(
+      `a refiner is trained beside a model that is there — --${idle.join(', --')} — leave out with --refine`,
+    );
+  const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
+  const given = {
+    seed: argv.seed,
+    steps: argv.steps,
+    learning_rate: argv.lr,
+    batch_size: argv.batch,
+    checkpoint_every: argv['checkpoint-every'],
+    scale: argv.scale,
+    background: argv.background,
+    fit: argv.fit,
+  };
+  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return parseRefineConfig({ ...file, ...known }, argv.config ?? '--refine');
+}
+
+export type Json = Record<string, unknown>;
+
+/** The second object's keys over the first's, objects merged; a network's `model` is taken whole. */
+export function merge(under: Json, over: Json): Json {
+  const out: Json = { ...under };
+  for (const [key, value] of Object.entries(over)) {
+    const both = isObject(out[key]) && isObject(value) && key !== 'model';
+    out[key] = both ? merge(out[key] as Json, value as Json) : value;
+  }
+  return out;
+}
+
+const isObject = (x: unknown): boolean => typeof x === 'object' && x !== null && !Array.isArray(x);
+
+export async function readConfigFile(path: string): Promise<Json> {
+  const text = await readFile(path, 'utf8').catch((error) => {
+    throw fileError(error, path, 'cannot read');
+  });
+  try {
+    const value: unknown = JSON.parse(text);
+    if (isObject(value)) return value as Json;
+  } catch {
+    // Said below, whatever the fault.
+  }
+  throw new InputError(`not a JSON object — ${path} — see docs/training.md for the settings`);
+}

@@ -1,0 +1,2 @@
+/** The second stage: pictures made larger and sharper. */
+export { openRefiner, type RefinerNetwork, refine } from './refiner.js';

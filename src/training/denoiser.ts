@@ -1,0 +1,41 @@
+/** The network that a diffusion stage trains. */
+import type { AutoencoderNetwork } from '../autoencoder/index.js';
+import { InputError } from '../errors.js';
+import { CONDITION_CLASS_NAME, openUNet, UNET2D_CLASS_NAME, type UNetNetwork } from '../unet/index.js';
+import type { TrainConfig } from './config.js';
+
+/** `_class_name` of a configuration's network: UNet2DModel unless it says otherwise. */
+export const classOf = (model: Readonly<Record<string, unknown>>): string =>
+  typeof model._class_name === 'string' ? model._class_name : UNET2D_CLASS_NAME;
+
+/**
+ * The network for the data: its channels, size and classes are filled in.
+ * @param autoencoder what makes its latents; null: it works on pixels
+ * @param where the settings came from, for messages
+ * @param labels how many the data have; a network that is told texts has no classes
+ * @throws InputError when the network cannot be one of such data
+ */
+export function denoiserFor(
+  { size, diffusion: { model } }: TrainConfig,
+  autoencoder: AutoencoderNetwork | null,
+  labels: number,
+  where = 'the configuration',
+): UNetNetwork {
+  const className = classOf(model);
+  const channels = autoencoder?.latentChannels ?? 3;
+  const reduction = autoencoder?.downscale ?? 1;
+  // One more class than there are labels stands for "no label".
+  const classes =
+    className === CONDITION_CLASS_NAME ? {} : { num_class_embeds: labels > 0 ? labels + 1 : null };
+  const config = { ...model, in_channels: channels, out_channels: channels, ...classes };
+  const open = (side: number | null) =>
+    openUNet(className, { ...config, sample_size: side }, `${where}: diffusion.model`);
+  const unit = open(null).unit * reduction;
+  if (size % unit !== 0) {
+    const near = Math.max(unit, Math.round(size / unit) * unit);
+    throw new InputError(
+      `size ${size} is not a multiple of ${unit}, which this network's halvings need — ${where} — use ${near}`,
+    );
+  }
+  return open(size / reduction);
+}
