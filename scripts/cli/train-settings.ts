@@ -69,6 +69,7 @@ const NOT_DISTILLED = [
   'strict',
   'cache',
   'scale',
+  'eval-every',
 ] as const;
 
 export async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {

@@ -58,6 +58,7 @@ export async function trainStudent(
         unet: { ...dir.unet, weights: { specs, params: ema } },
         scheduler: { className: 'DDIMScheduler', config: scheduler.config as JsonObject },
         ...(dir.autoencoder && { autoencoder: dir.autoencoder }),
+        ...(dir.refiner && { refiner: dir.refiner }),
         sumi: {
           version: 1,
           ...dir.sumi,

@@ -63,6 +63,7 @@ export class Teacher implements TeacherOptions {
       );
     this.solver = new DPMSolverMultistepScheduler({ ...process, timestep_spacing: 'trailing' });
     this.solver.setTimesteps(total);
+    model.network.checkTimesteps(this.solver.timesteps, '--distill');
     // A prediction of ε at pure noise has no answer; better said before the training than in it.
     conversionCoefficients(
       this.solver.config.prediction_type,
