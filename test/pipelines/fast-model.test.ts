@@ -30,7 +30,12 @@ async function distances(...drawn: [DiffusionPipeline, GenerateOptions][]): Prom
 describe('characters-fast', () => {
   it('draws in four evaluations and without guidance unless told otherwise', async () => {
     let calls = 0;
-    const [picture] = await fast.generate({ seed: 7, label: 'micah', refine: false, onStep: () => void calls++ });
+    const [picture] = await fast.generate({
+      seed: 7,
+      label: 'micah',
+      refine: false,
+      onStep: () => void calls++,
+    });
     expect(calls).toBe(4);
     expect(picture).toMatchObject({ width: 64, height: 64, label: 'micah' });
     expect(fast.plan({ seed: 7 })[0].condition.guidanceScale).toBe(1);
