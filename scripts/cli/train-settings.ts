@@ -26,6 +26,7 @@ export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
     ...(argv.fit === undefined ? {} : { fit: argv.fit }),
     ...(argv.strict === undefined ? {} : { strict: argv.strict }),
     ...(argv.flip === undefined ? {} : { augment: { flip: argv.flip } }),
+    ...(argv.inpaint === undefined ? {} : { diffusion: { inpaint: true } }),
   };
   const merged = merge(merge(base, file), given);
   let config = parseTrainConfig(merged, argv.config ?? named);
@@ -43,14 +44,15 @@ export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
 
 /** What the file's settings lie over: a preset's, those of the model that training starts from, or nothing. */
 async function baseOf(
-  { preset, init }: Partial<TrainArgs>,
+  { preset, init, inpaint }: Partial<TrainArgs>,
   file: Json,
 ): Promise<{ named: string; base: Json }> {
   const known = preset ?? file.preset;
   const network = isObject(file.diffusion) && 'model' in (file.diffusion as Json);
   if (known === undefined && network) return { named: 'the settings', base: {} };
-  if (known === undefined && init !== undefined)
-    return { named: `--init ${init}`, base: await settingsOf(init) };
+  const model = inpaint ?? init;
+  if (known === undefined && model !== undefined)
+    return { named: `--${inpaint ? 'inpaint' : 'init'} ${model}`, base: await settingsOf(model) };
   const name = String(known ?? 'small');
   return { named: `--preset ${name}`, base: presetConfig(name) };
 }
@@ -62,6 +64,7 @@ const NOT_DISTILLED = [
   'stage',
   'autoencoder',
   'init',
+  'inpaint',
   'size',
   'flip',
   'background',
@@ -92,7 +95,17 @@ export async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {
 }
 
 /** Settings of other kinds of training that a refiner's has no use for. */
-const NOT_REFINED = ['preset', 'stage', 'autoencoder', 'init', 'size', 'flip', 'strict', 'distill'] as const;
+const NOT_REFINED = [
+  'preset',
+  'stage',
+  'autoencoder',
+  'init',
+  'inpaint',
+  'size',
+  'flip',
+  'strict',
+  'distill',
+] as const;
 
 export async function refineConfigOf(argv: TrainArgs): Promise<RefineConfig> {
   const idle = NOT_REFINED.filter((name) => argv[name] !== undefined);

@@ -12,7 +12,7 @@ import type {
   PlannedPicture,
   SamplingOptions,
 } from './diffusion-pipeline.js';
-import { keptChannels } from './fill-in.js';
+import { drawnKeptChannels, keptChannels } from './fill-in.js';
 import { type Denoisers, denoiserFor } from './guided.js';
 import { noiseOf } from './noise.js';
 import { paint } from './paint.js';
@@ -153,7 +153,8 @@ async function byTraining(
   const { codec, model } = pipeline;
   const { eta, churn, rng, signal } = settings;
   const size = pipeline.sampleSize();
-  const channels = await keptChannels(codec, picture, seen, side, rng === 'torch');
+  const mean = rng === 'torch' ? null : await keptChannels(codec, picture, seen, side);
+  const channels = mean ? () => mean : await drawnKeptChannels(codec, picture, seen, side);
   return ({ condition, seed }, denoisers, onMove) => {
     const scheduler = pipeline.schedulerFor(settings);
     const draw = noiseOf(rng, seed, [...size, model.unet.out_channels]);

@@ -2,11 +2,12 @@
 import { join } from 'node:path';
 import type { JsonObject } from '../checkpoint/json.js';
 import { type PipelineDir, readPipelineDir, type SchedulerComponent } from '../checkpoint/pipeline.js';
-import { type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
-import { Batches, BatchOrder, type Dataset } from '../data/index.js';
+import { INPAINT_PIPELINE, type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
+import { Batches, BatchOrder, type Dataset, pictureAt } from '../data/index.js';
 import { FLOW_PREDICTION } from '../diffusion/index.js';
 import { initParams } from '../engine/params.js';
-import { mirror } from '../image/index.js';
+import { mirror, toFloat } from '../image/index.js';
+import { Codec } from '../pipelines/model.js';
 import { Random } from '../random.js';
 import { FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
 import { encodeDataset } from './autoencoder.js';
@@ -21,6 +22,7 @@ import { weightsFrom } from './init.js';
 import { fingerprintOf, runStage, type StageOptions, type StageResult } from './loop.js';
 import { samplePath } from './run-dir.js';
 import { sampleSheet } from './samples.js';
+import { Surroundings } from './surroundings.js';
 
 /**
  * Trains the UNet on pixels or latents; the run's `model/` is renewed at every checkpoint.
@@ -49,14 +51,19 @@ export async function trainDiffusion(
   const nullLabel = labels > 0 || captions ? labels : null;
   const noising = new Noising(settings, random, nullLabel);
   const side = config.size / (vae?.network.downscale ?? 1);
-  const shape = [settings.batch_size, side, side, model.in_channels];
+  const shape = [settings.batch_size, side, side, model.out_channels];
+  const codec = new Codec(
+    { unet: model, autoencoder: vae },
+    { engine: options.engine, threads: options.threads },
+  );
+  const surroundings = settings.inpaint && new Surroundings(codec, config.size, random.fork('holes'));
   const init = () => {
     const fresh = initParams(specs, random.fork('init'));
     return start ? weightsFrom(start, specs, fresh) : fresh;
   };
   const clean = vae ? await latentBatches(vae, dataset, config, options) : pixelBatches(dataset, config);
   const colours = datasetColours(dataset);
-  return runStage(
+  const stage = runStage(
     {
       name: 'diffusion',
       pictures: dataset.count,
@@ -65,10 +72,11 @@ export async function trainDiffusion(
       specs,
       loss: diffusionLoss(network),
       init,
-      batch: (step) => {
-        const { samples, labelIds } = clean(step);
+      batch: async (step) => {
+        const { samples, labelIds, picture } = clean(step);
         const known = nullLabel === null ? null : labelIds.map((id) => (id < 0 ? nullLabel : id));
-        const { labels: told, ...feeds } = noising.batch({ samples, labels: known }, shape, step);
+        const { labels: told, ...noised } = noising.batch({ samples, labels: known }, shape, step);
+        const feeds = surroundings ? await surroundings.beside(noised, picture, step) : noised;
         if (!told) return feeds;
         return captions ? { ...feeds, context: captions.rows(told.data) } : { ...feeds, labels: told };
       },
@@ -86,6 +94,7 @@ export async function trainDiffusion(
         await writePipelineDir(
           dir,
           {
+            ...(captions && settings.inpaint && { className: INPAINT_PIPELINE }),
             unet: {
               className: network.className,
               config: model as unknown as JsonObject,
@@ -120,6 +129,7 @@ export async function trainDiffusion(
     },
     options,
   );
+  return stage.finally(() => codec.dispose());
 }
 
 /** The text encoder and the tokenizer of a checkpoint, to be copied as they are. */
@@ -166,6 +176,8 @@ function schedulerFor(config: TrainConfig, latents: boolean, start: PipelineDir 
 interface CleanSamples {
   readonly samples: Float32Array;
   readonly labelIds: Int32Array;
+  /** Picture k of the batch, [size, size, 3] in [-1, 1]. */
+  readonly picture: (k: number) => Float32Array;
 }
 
 function pixelBatches(dataset: Dataset, config: TrainConfig): (step: number) => CleanSamples {
@@ -176,7 +188,8 @@ function pixelBatches(dataset: Dataset, config: TrainConfig): (step: number) => 
   });
   return (step) => {
     const { pixels, labelIds } = batches.batchAt(step - 1);
-    return { samples: pixels, labelIds };
+    const each = dataset.size ** 2 * 3;
+    return { samples: pixels, labelIds, picture: (k) => pixels.subarray(k * each, (k + 1) * each) };
   };
 }
 
@@ -210,7 +223,11 @@ async function latentBatches(
       samples.set(parts[Math.floor(index / dataset.count)].subarray(i * each, (i + 1) * each), k * each);
       labelIds[k] = dataset.labelIds[i];
     });
-    return { samples, labelIds };
+    const picture = (k: number) => {
+      const { data } = pictureAt(dataset, indices[k] % dataset.count);
+      return toFloat(indices[k] < dataset.count ? data : mirror(data, dataset.size));
+    };
+    return { samples, labelIds, picture };
   };
 }
 
