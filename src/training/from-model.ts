@@ -57,13 +57,14 @@ export async function settingsOf(nameOrDir: string): Promise<TrainConfigInput> {
   const { unet, autoencoder, sumi } = pipeline;
   const { _class_name, _diffusers_version, _name_or_path, dropout, ...model } = unet.config;
   const coder = autoencoder && openAutoencoder(autoencoder.className, autoencoder.config, autoencoder.folder);
-  const channels = coder ? coder.config.in_channels : model.out_channels;
+  const inpaint = fillsIn(model as Parameters<typeof fillsIn>[0]);
+  const pixels = inpaint ? model.out_channels : model.in_channels;
+  const channels = coder ? coder.config.in_channels : pixels;
   if (channels !== 3) {
     throw new InputError(
       `pictures of ${channels} channels — ${dir} — training is of RGB pictures: use a model of these`,
     );
   }
-  const inpaint = fillsIn(model as Parameters<typeof fillsIn>[0]);
   if (model.in_channels !== model.out_channels && !inpaint) {
     throw new InputError(
       `the UNet takes ${model.in_channels} channels and predicts ${model.out_channels} — ${dir} — learned variances are not trained: use one that predicts as many`,
