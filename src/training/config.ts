@@ -47,6 +47,8 @@ const autoencoderStage = z.strictObject({
 
 const diffusionStage = z.strictObject({
   ...optimizer,
+  /** Relative widths of averages that are kept beside, for `sumi average` to make others of (see power-ema.ts). */
+  ema_widths: z.array(z.number().positive().max(0.28)).max(4).default([]),
   /**
    * Keys of diffusers' UNet2DModel, or, with that `_class_name`, of UNet2DConditionModel; channels, size and classes are
    * filled in from the data.
@@ -67,6 +69,8 @@ const diffusionStage = z.strictObject({
    * (Esser et al. 2024, section 3.1).
    */
   timestep_distribution: z.enum(['uniform', 'logit_normal']).default('uniform'),
+  /** `learned`: a weight by noise level is trained beside the network (see level-weights.ts), and `snr_gamma` says nothing. */
+  loss_weighting: z.enum(['min_snr', 'learned']).default('min_snr'),
   /** Min-SNR weights of the loss (Hang et al. 2023); null: every timestep counts the same. */
   snr_gamma: z.number().positive().nullable().default(5),
   /** Share of the pictures whose label or text is hidden, so that the model also learns to do without (for guidance). */

@@ -5,7 +5,7 @@ import { type PipelineDir, readPipelineDir, type SchedulerComponent } from '../c
 import { type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
 import { Batches, BatchOrder, type Dataset } from '../data/index.js';
 import { FLOW_PREDICTION } from '../diffusion/index.js';
-import { initParams } from '../engine/params.js';
+import { countParams, initParams } from '../engine/params.js';
 import { mirror } from '../image/index.js';
 import { Random } from '../random.js';
 import { FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
@@ -18,6 +18,7 @@ import { denoiserFor } from './denoiser.js';
 import { diffusionLoss, Noising } from './diffusion.js';
 import { keepsSchedule } from './from-model.js';
 import { weightsFrom } from './init.js';
+import { levelSpec } from './level-weights.js';
 import { fingerprintOf, runStage, type StageOptions, type StageResult } from './loop.js';
 import { samplePath } from './run-dir.js';
 import { sampleSheet } from './samples.js';
@@ -50,9 +51,12 @@ export async function trainDiffusion(
   const noising = new Noising(settings, random, nullLabel);
   const side = config.size / (vae?.network.downscale ?? 1);
   const shape = [settings.batch_size, side, side, model.in_channels];
-  const init = () => {
-    const fresh = initParams(specs, random.fork('init'));
-    return start ? weightsFrom(start, specs, fresh) : fresh;
+  const learned = settings.loss_weighting === 'learned';
+  const trained = learned ? [...specs, levelSpec] : specs;
+  const init = async () => {
+    const fresh = initParams(trained, random.fork('init'));
+    if (start) fresh.set(await weightsFrom(start, specs, fresh.slice(0, countParams(specs))));
+    return fresh;
   };
   const clean = vae ? await latentBatches(vae, dataset, config, options) : pixelBatches(dataset, config);
   const colours = datasetColours(dataset);
@@ -62,7 +66,7 @@ export async function trainDiffusion(
       pictures: dataset.count,
       dir: run,
       settings,
-      specs,
+      specs: trained,
       loss: diffusionLoss(network),
       init,
       batch: (step) => {
@@ -79,6 +83,7 @@ export async function trainDiffusion(
         settings.batch_size,
         config.augment,
         vae?.network.config ?? null,
+        ...(learned ? ['learned'] : []),
       ),
       publish: async (ema, step) => {
         const dir = join(run, 'model');
@@ -89,7 +94,7 @@ export async function trainDiffusion(
             unet: {
               className: network.className,
               config: model as unknown as JsonObject,
-              weights: { specs, params: ema },
+              weights: { specs, params: ema.subarray(0, countParams(specs)) },
             },
             scheduler: schedulerFor(config, vae !== null, start),
             ...(vae && {

@@ -12,6 +12,7 @@ import type { Engine } from '../engine/engines.js';
 import type { ParamSpec } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { InputError, RunError } from '../errors.js';
+import { Averages } from './averages.js';
 import { emaDecay, learningRate, type RateOptions } from './rates.js';
 import { type Metrics, MetricsLog, makeFolders } from './run-dir.js';
 import {
@@ -28,6 +29,7 @@ export interface StageSettings extends RateOptions {
   readonly steps: number;
   readonly checkpoint_every: number;
   readonly ema_decay: number;
+  readonly ema_widths?: readonly number[];
   readonly adam_beta1: number;
   readonly adam_beta2: number;
   readonly adam_epsilon: number;
@@ -123,17 +125,24 @@ const GOES_BACK = 3;
 async function begin(
   stage: Stage,
   onNote: LoopOptions['onNote'],
-): Promise<{ vectors: TrainVectors; counters?: TrainingState['counters'] }> {
+): Promise<{ vectors: TrainVectors; averages: Averages; counters?: TrainingState['counters'] }> {
+  const { dir, settings } = stage;
   const found = await latestState(stage.dir);
   for (const { dir: bad, reason } of found?.skipped ?? []) onNote?.(`skipped ${bad}: ${reason}`);
-  if (!found) return { vectors: freshVectors(await stage.init()) };
+  const averagesOf = (length: number, step: number, arrays?: Record<string, Float32Array>) =>
+    Averages.open(dir, settings.ema_widths ?? [], length, step, arrays);
+  if (!found) {
+    const start = await stage.init();
+    return { vectors: freshVectors(start), averages: averagesOf(start.length, 0) };
+  }
   const { arrays, counters } = found.state;
   if (counters.fingerprint !== stage.fingerprint) {
     throw new InputError(
       `the ${stage.name}'s state was trained on other data or as another model — ${found.dir} — restore the data, or start a new run`,
     );
   }
-  return { vectors: savedVectors(arrays as unknown as TrainVectors), counters };
+  const vectors = savedVectors(arrays as unknown as TrainVectors);
+  return { vectors, averages: averagesOf(vectors.params.length, found.step, arrays), counters };
 }
 
 /**
@@ -146,7 +155,9 @@ async function begin(
 export async function runStage(stage: Stage, options: LoopOptions = {}): Promise<StageResult> {
   const { settings, dir } = stage;
   await makeFolders(dir);
-  const { vectors, counters } = await begin(stage, options.onNote);
+  const found = await begin(stage, options.onNote);
+  const { counters } = found;
+  let { averages } = found;
   let step = Number(counters?.step ?? 0);
   let seconds = Number(counters?.seconds ?? 0);
   let rateScale = Number(counters?.rate_scale ?? 1);
@@ -170,7 +181,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
       threads,
       onBuild: () => onNote?.(`building the ${stage.name}'s training graph`),
     });
-  let trainer = trainerOf(vectors);
+  let trainer = trainerOf(found.vectors);
   let savedAt = counters ? step : -1;
   let paceKnown = budget === undefined;
   // The weights that led here are not saved: going on from them would lead here again.
@@ -181,6 +192,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
     const last = await begin(stage, onNote);
     await trainer.dispose();
     trainer = trainerOf(last.vectors);
+    averages = last.averages;
     step = Number(last.counters?.step ?? 0);
     savedAt = last.counters ? step : -1;
     rateScale /= 2;
@@ -199,7 +211,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
     }
     await log.flush();
     await saveState(stateDir(dir, step), {
-      arrays: { ...vectors },
+      arrays: { ...vectors, ...averages.arrays },
       counters: {
         step,
         steps: paceKnown ? steps : 0,
@@ -209,6 +221,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
       },
     });
     savedAt = step;
+    await averages.store(settings.checkpoint_every);
     await keepNewestStates(dir, options.keepStates ?? 2);
     return true;
   };
@@ -244,6 +257,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
         return diverged(`${Number.isFinite(result.loss) ? 'gradient' : 'loss'} is not a number`, next);
       }
       step = next;
+      await averages.follow(step, async () => (await trainer.read()).params);
       const took = (performance.now() - started) / 1000;
       seconds += took;
       const picturesPerSecond = settings.batch_size / took;
