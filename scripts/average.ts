@@ -31,7 +31,7 @@ export const average: CommandModule<object, AverageArgs> = {
         describe:
           'Length as a share of the training, 0 to 0.28; of several, with commas, the one with the lowest KID is taken',
       })
-      .option('at', { type: 'number', describe: 'Step at which the average ends (default: the last)' })
+      .option('at', { type: 'number', describe: 'Kept step at which the average ends (default: the last)' })
       .option('count', {
         type: 'number',
         default: 100,

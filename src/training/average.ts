@@ -21,7 +21,7 @@ export interface AverageOptions extends Pick<LoopOptions, 'engine' | 'threads' |
   readonly run: string;
   /** Relative widths, 0 to 0.28. Of several, and of the model as it is, the one with the lowest KID is published. */
   readonly widths: readonly number[];
-  /** Step whose average is made; default the last that was kept. */
+  /** Step at which the average ends, one that was kept; default the last. */
   readonly at?: number;
   /** Where the model goes; default the run's `model/`. */
   readonly out?: string;
@@ -59,12 +59,9 @@ export async function averageRun(options: AverageOptions): Promise<AverageResult
   const steps = await snapshotSteps(run);
   if (steps.length === 0)
     throw new InputError(`no averages were kept — ${run} — train with ema_widths, such as [0.05, 0.1]`);
-  const last = steps[steps.length - 1];
-  const step = options.at ?? last;
-  if (!(Number.isInteger(step) && step >= steps[0] && step <= last))
-    throw new InputError(
-      `step ${step} is not between those that were kept — --at — give ${steps[0]} to ${last}`,
-    );
+  const step = options.at ?? steps[steps.length - 1];
+  if (!steps.includes(step))
+    throw new InputError(`step ${step} was not kept — --at — give one of ${steps.join(', ')}`);
   const wanted = widths.map((width) => ({ gamma: gammaOf(width), step }));
   const pipeline = await readPipelineDir(run);
   const { className, config } = pipeline.unet;
@@ -72,7 +69,7 @@ export async function averageRun(options: AverageOptions): Promise<AverageResult
   const out = resolve(options.out ?? join(run, 'model'));
   const unlock = await lockRun(run);
   try {
-    const { combinations, profiles } = await plan(run, steps, wanted);
+    const combinations = await plan(run, steps, wanted);
     const publish = async (i: number, dir: string): Promise<void> => {
       const params = await average(run, steps, combinations[i].multipliers, specs);
       const recipe = { ...(pipeline.sumi.recipe as JsonObject), average: { width: widths[i], step } };
@@ -83,7 +80,6 @@ export async function averageRun(options: AverageOptions): Promise<AverageResult
         dtype,
       );
     };
-    options.onNote?.(`made of ${profiles} averages, of steps ${steps[0]} to ${last}`);
     const plain = widths.map((width, i) => ({ width, error: combinations[i].error }));
     if (widths.length === 1) {
       await publish(0, out);
@@ -118,16 +114,16 @@ export async function averageRun(options: AverageOptions): Promise<AverageResult
   }
 }
 
-/** What the averages of a run are multiplied by, in the order of their steps and within a step of their widths. */
+/** What a run's averages are multiplied by for each that is wanted, in the order of `average`. */
 async function plan(
   run: string,
   steps: readonly number[],
   wanted: readonly Profile[],
-): Promise<{ combinations: Combination[]; profiles: number }> {
+): Promise<Combination[]> {
   const kept: Profile[] = [];
   for (const step of steps)
     for (const { width } of await readSnapshots(run, step)) kept.push({ gamma: gammaOf(width), step });
-  return { combinations: wanted.map((each) => combine(kept, each)), profiles: kept.length };
+  return wanted.map((each) => combine(kept, each));
 }
 
 /** The sum of a run's averages, each multiplied; what was trained beside the network is left out. */

@@ -6,7 +6,7 @@ import { InputError } from '../errors.js';
 import { makeFolder } from '../files/index.js';
 import { decayBetween, gammaOf } from './power-ema.js';
 
-/** Steps between updates: weights hardly move in so few, and a pass over them costs a twentieth of a step. */
+/** Steps between updates: weights hardly move in so few, and passes over them are then a hundredth of the time. */
 export const APART = 8;
 
 /** Snapshots of a run at most. */
