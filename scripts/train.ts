@@ -19,6 +19,7 @@ export interface TrainArgs {
   steps?: number;
   minutes?: number;
   batch?: number;
+  accumulate?: number;
   lr?: number;
   'checkpoint-every'?: number;
   'eval-every'?: number;
@@ -91,6 +92,10 @@ export const train: CommandModule<object, TrainArgs> = {
         describe: 'Train for about so long instead; both stages share it',
       })
       .option('batch', { type: 'number', describe: 'Pictures a step of the last stage' })
+      .option('accumulate', {
+        type: 'number',
+        describe: 'Batches whose gradients make one step, in the memory of one batch (default 1)',
+      })
       .option('lr', { type: 'number', describe: 'Learning rate of the last stage' })
       .option('checkpoint-every', { type: 'number', describe: 'Steps between checkpoints and sample sheets' })
       .option('eval-every', {

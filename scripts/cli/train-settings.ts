@@ -29,7 +29,7 @@ export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
   };
   const merged = merge(merge(base, file), given);
   let config = parseTrainConfig(merged, argv.config ?? named);
-  config = override(config, argv.stage ?? 'all', argv.steps, argv.lr, argv.batch);
+  config = override(config, argv.stage ?? 'all', argv.steps, argv.lr, argv.batch, argv.accumulate);
   const every = argv['checkpoint-every'];
   if (every !== undefined) {
     config = {
@@ -84,6 +84,7 @@ export async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {
     steps: argv.steps,
     learning_rate: argv.lr,
     batch_size: argv.batch,
+    gradient_accumulation_steps: argv.accumulate,
     checkpoint_every: argv['checkpoint-every'],
     student_steps: argv['distill-steps'],
   };
@@ -106,6 +107,7 @@ export async function refineConfigOf(argv: TrainArgs): Promise<RefineConfig> {
     steps: argv.steps,
     learning_rate: argv.lr,
     batch_size: argv.batch,
+    gradient_accumulation_steps: argv.accumulate,
     checkpoint_every: argv['checkpoint-every'],
     scale: argv.scale,
     background: argv.background,

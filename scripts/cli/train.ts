@@ -61,6 +61,7 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
   for (const name of [
     'steps',
     'batch',
+    'accumulate',
     'size',
     'checkpoint-every',
     'eval-every',
@@ -80,6 +81,7 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
         'config',
         'size',
         'batch',
+        'accumulate',
         'seed',
         'flip',
         'background',

@@ -181,7 +181,8 @@ async function examineEpochs(
   const model = await readJsonObject(path.join(dir, 'model', 'sumi.json')).catch((): JsonObject => ({}));
   const pictures = (model.recipe as JsonObject | undefined)?.pictures;
   if (!last || typeof pictures !== 'number' || typeof stage.batch_size !== 'number' || pictures < 1) return;
-  const seen = (last.step * stage.batch_size) / pictures;
+  const batches = Number(stage.gradient_accumulation_steps ?? 1);
+  const seen = (last.step * stage.batch_size * batches) / pictures;
   if (seen > SEEN)
     findings.warn(
       'training',

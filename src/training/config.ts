@@ -15,6 +15,8 @@ const rate = z.number().positive();
 export const optimizer = {
   /** Pictures a step. */
   batch_size: count.default(16),
+  /** Batches whose gradients are added up to a step, for steps of more pictures than memory has room for. */
+  gradient_accumulation_steps: count.default(1),
   learning_rate: rate.default(2e-4),
   /** Steps over which the learning rate rises from 0 (a tenth of the run at most). */
   lr_warmup_steps: z.number().int().nonnegative().default(200),

@@ -9,6 +9,7 @@ import { initParams } from '../engine/params.js';
 import { mirror } from '../image/index.js';
 import { Random } from '../random.js';
 import { FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
+import { picturesAStep } from './accumulate.js';
 import { encodeDataset } from './autoencoder.js';
 import type { TrainedAutoencoder } from './autoencoder-stage.js';
 import { Captions, textModelOf } from './captions.js';
@@ -49,7 +50,7 @@ export async function trainDiffusion(
   const nullLabel = labels > 0 || captions ? labels : null;
   const noising = new Noising(settings, random, nullLabel);
   const side = config.size / (vae?.network.downscale ?? 1);
-  const shape = [settings.batch_size, side, side, model.in_channels];
+  const shape = [picturesAStep(settings), side, side, model.in_channels];
   const init = () => {
     const fresh = initParams(specs, random.fork('init'));
     return start ? weightsFrom(start, specs, fresh) : fresh;
@@ -76,7 +77,7 @@ export async function trainDiffusion(
         dataset.fingerprint,
         model,
         config.seed,
-        settings.batch_size,
+        picturesAStep(settings),
         config.augment,
         vae?.network.config ?? null,
       ),
@@ -170,7 +171,7 @@ interface CleanSamples {
 
 function pixelBatches(dataset: Dataset, config: TrainConfig): (step: number) => CleanSamples {
   const batches = new Batches(dataset, {
-    batchSize: config.diffusion.batch_size,
+    batchSize: picturesAStep(config.diffusion),
     seed: config.seed,
     augment: config.augment,
   });
@@ -200,7 +201,7 @@ async function latentBatches(
   const parts = [await encoded(dataset)];
   if (config.augment.flip) parts.push(await encoded(mirrored(dataset)));
   const each = parts[0].length / dataset.count;
-  const order = new BatchOrder(dataset.count * parts.length, config.diffusion.batch_size, config.seed);
+  const order = new BatchOrder(dataset.count * parts.length, picturesAStep(config.diffusion), config.seed);
   return (step) => {
     const { indices } = order.at(step - 1);
     const samples = new Float32Array(indices.length * each);

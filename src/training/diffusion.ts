@@ -29,7 +29,7 @@ export interface CleanBatch {
 
 /**
  * Weighted mean squared error of the prediction (Ho et al. 2020, eq. 14). Batch: `sample` [N, H, W, C] noisy,
- * `timesteps` [N], `target` like `sample`, `weights` [N], `bands` [4, N] (which quarter of the
+ * `timesteps` [N], `target` like `sample`, `weights` [N], `bands` [N, 4] (which quarter of the
  * process each is in, as 0 and 1), `labels` int32 [N] for a model with classes, `context` [N, T, C] for one that is
  * told texts.
  */
@@ -40,7 +40,7 @@ export function diffusionLoss(network: UNetNetwork): LossFunction {
     const loss = tf.mean(tf.mul(perSample, weights)) as Scalar;
     const metrics: Record<string, Scalar> = { mse: tf.mean(perSample) as Scalar };
     for (let k = 0; k < BANDS; k++) {
-      const mask = tf.slice(bands, [k, 0], [1, -1]);
+      const mask = tf.reshape(tf.slice(bands, [0, k], [-1, 1]), [-1]);
       // A band without samples has no mean: 0 of 0 is no number.
       metrics[`mse_${k + 1}`] = tf.div(tf.sum(tf.mul(mask, perSample)), tf.sum(mask)) as Scalar;
     }
@@ -92,7 +92,7 @@ export class Noising {
       timesteps: { data: timesteps, shape: [n], dtype: 'float32' as const },
       target: { data: target, shape, dtype: 'float32' as const },
       weights: { data: weights, shape: [n], dtype: 'float32' as const },
-      bands: { data: bandsOf(times), shape: [BANDS, n], dtype: 'float32' as const },
+      bands: { data: bandsOf(times), shape: [n, BANDS], dtype: 'float32' as const },
     });
     if (predictionType === FLOW_PREDICTION) {
       const { sample, velocity } = flowSample(samples, noise, times);
@@ -133,10 +133,10 @@ export class Noising {
   }
 }
 
-/** Which band each time is in, [BANDS, N] of 0 and 1. */
+/** Which band each time is in, [N, BANDS] of 0 and 1. */
 function bandsOf(times: Float64Array): Float32Array {
   const n = times.length;
   const masks = new Float32Array(BANDS * n);
-  for (const [i, time] of times.entries()) masks[Math.min(BANDS - 1, Math.floor(time * BANDS)) * n + i] = 1;
+  for (const [i, time] of times.entries()) masks[i * BANDS + Math.min(BANDS - 1, Math.floor(time * BANDS))] = 1;
   return masks;
 }
