@@ -23,6 +23,7 @@ export interface TrainArgs {
   lr?: number;
   'checkpoint-every'?: number;
   'eval-every'?: number;
+  'held-back'?: number;
   seed?: number;
   flip?: boolean;
   background?: string;
@@ -101,6 +102,10 @@ export const train: CommandModule<object, TrainArgs> = {
       .option('eval-every', {
         type: 'number',
         describe: 'Steps between measurements of the quality: KID of 100 pictures, into metrics.jsonl',
+      })
+      .option('held-back', {
+        type: 'number',
+        describe: 'Share of the pictures that is measured on, not trained on (presets small and base, --init: 0.05)',
       })
       .option('seed', { type: 'number', describe: 'Seed of everything random (default 0)' })
       .option('flip', { type: 'boolean', describe: 'Train on mirrored pictures too' })

@@ -26,6 +26,7 @@ export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
     ...(argv.fit === undefined ? {} : { fit: argv.fit }),
     ...(argv.strict === undefined ? {} : { strict: argv.strict }),
     ...(argv.flip === undefined ? {} : { augment: { flip: argv.flip } }),
+    ...(argv['held-back'] === undefined ? {} : { diffusion: { held_back: argv['held-back'] } }),
   };
   const merged = merge(merge(base, file), given);
   let config = parseTrainConfig(merged, argv.config ?? named);
@@ -70,6 +71,7 @@ const NOT_DISTILLED = [
   'cache',
   'scale',
   'eval-every',
+  'held-back',
 ] as const;
 
 export async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {
@@ -110,6 +112,7 @@ export async function refineConfigOf(argv: TrainArgs): Promise<RefineConfig> {
     gradient_accumulation_steps: argv.accumulate,
     checkpoint_every: argv['checkpoint-every'],
     scale: argv.scale,
+    held_back: argv['held-back'],
     background: argv.background,
     fit: argv.fit,
   };

@@ -82,6 +82,7 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
         'size',
         'batch',
         'accumulate',
+        'held-back',
         'seed',
         'flip',
         'background',

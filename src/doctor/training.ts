@@ -5,6 +5,7 @@ import { type JsonObject, readJsonObject } from '../checkpoint/json.js';
 import { listStates } from '../checkpoint/state.js';
 import { isFile } from '../files/index.js';
 import type { Findings } from './findings.js';
+import { memorisation, overfitting } from './overfitting.js';
 
 /** Steps below which figures say nothing. */
 const FEW = 100;
@@ -72,6 +73,8 @@ export async function examineTraining(dir: string, findings: Findings): Promise<
     examineGradients(steps, stageOf(saved), file, findings);
   }
   examineColours(lines, file, findings);
+  for (const learned of [overfitting(lines), memorisation(lines)])
+    if (learned) findings.warn('training', `${learned.what} — ${file} — ${learned.todo}`);
   await examineEpochs(dir, steps, stageOf(saved), findings);
 }
 

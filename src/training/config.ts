@@ -73,6 +73,8 @@ const diffusionStage = z.strictObject({
   snr_gamma: z.number().positive().nullable().default(5),
   /** Share of the pictures whose label or text is hidden, so that the model also learns to do without (for guidance). */
   label_dropout: z.number().min(0).max(1).default(0.1),
+  /** Share of the pictures that are not trained on, 256 at most: their loss at each checkpoint tells of overfitting. */
+  held_back: z.number().min(0).max(0.5).default(0),
 });
 
 const schema = z.strictObject({
@@ -172,6 +174,7 @@ export const presets: Readonly<Record<string, TrainConfigInput>> = {
       batch_size: 64,
       learning_rate: 4e-4,
       steps: 20000,
+      held_back: 0.05,
     },
     sampling: { steps: 30, guidance_scale: 2 },
   },
@@ -191,6 +194,7 @@ export const presets: Readonly<Record<string, TrainConfigInput>> = {
       steps: 100000,
       checkpoint_every: 1000,
       ema_decay: 0.9995,
+      held_back: 0.05,
     },
     sampling: { steps: 30, guidance_scale: 2 },
   },

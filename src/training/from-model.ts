@@ -79,6 +79,7 @@ export async function settingsOf(nameOrDir: string): Promise<TrainConfigInput> {
       model: { ...model, ...(texts && { _class_name: unet.className }) },
       ...scheduleOf(pipeline),
       learning_rate: texts ? RATE.texts : RATE.others,
+      held_back: 0.05,
     },
     sampling: { steps, guidance_scale: guidanceScale, ...(known && { scheduler: known }) },
   };

@@ -12,6 +12,7 @@ import type { Engine } from '../engine/engines.js';
 import type { ParamSpec } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { InputError, RunError } from '../errors.js';
+import { Alarm } from './alarm.js';
 import { type BatchSettings, picturesAStep, requireAccumulation } from './accumulate.js';
 import { emaDecay, learningRate, type RateOptions } from './rates.js';
 import { type Metrics, MetricsLog, makeFolders } from './run-dir.js';
@@ -168,6 +169,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
   };
   const log = await MetricsLog.open(dir, step);
   const { engine, threads, onNote } = options;
+  const alarm = new Alarm(onNote);
   const trainerOf = (start: TrainVectors): TrainStep =>
     new TrainStep(stage.specs, stage.loss, start, optimizer, {
       engine,
@@ -218,12 +220,14 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
   };
   const done = () => paceKnown && step >= steps;
   const publish = async () => {
-    await log.drawLoss();
     const told = await stage.publish((await trainer.read()).ema, step);
     if (Object.keys(told).length > 0) await log.measured({ step, ...told });
+    await log.drawLoss();
+    alarm.look(log.measurements);
     if (!stage.measure || !(done() || step % stage.measure.every === 0) || options.signal?.aborted) return;
     try {
       await log.measured({ step, ...(await stage.measure.run(step)) });
+      alarm.look(log.measurements);
     } catch (error) {
       // The model is published; who stops now wants no figure.
       if (!options.signal?.aborted) throw error;

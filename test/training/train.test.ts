@@ -172,6 +172,10 @@ describe('train', () => {
         kid_standard_error: expect.any(Number),
         kid_pictures: 100,
         extractor: expect.stringMatching(/^efficientnet-lite0 [0-9a-f]{12}$/),
+        memorised_share: expect.any(Number),
+        // A hundred of 1 picture in 33.
+        memorised_expected: 0.0303,
+        memorised_probability: expect.any(Number),
       })),
     );
     const [{ kid, kid_standard_error: error }] = await measured();
