@@ -48,8 +48,9 @@ export const train: CommandModule<object, TrainArgs> = {
       .option('resume', { type: 'string', describe: 'Run directory to go on with, with its own settings' })
       .option('preset', {
         type: 'string',
-        choices: ['tiny', 'small', 'base'],
-        describe: 'tiny: 16×16 pixels, under a minute; small: 64×64 by latents (default); base: 128×128',
+        choices: ['tiny', 'light', 'small', 'base'],
+        describe:
+          'tiny: 16×16 pixels, under a minute; light and small: 64×64 by latents; base: 128×128. Default: what fits --minutes, or small',
       })
       .option('config', {
         type: 'string',
@@ -88,7 +89,7 @@ export const train: CommandModule<object, TrainArgs> = {
       .option('steps', { type: 'number', describe: 'Steps of the last stage (with --resume: the new total)' })
       .option('minutes', {
         type: 'number',
-        describe: 'Train for about so long instead; both stages share it',
+        describe: 'Train for about so long instead; both stages share it, and it chooses the preset',
       })
       .option('batch', { type: 'number', describe: 'Pictures a step of the last stage' })
       .option('lr', { type: 'number', describe: 'Learning rate of the last stage' })
