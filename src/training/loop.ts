@@ -263,7 +263,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
         steps = step + Math.max(1, Math.floor((budget * 0.95 - spent) / pace));
         paceKnown = true;
         onNote?.(
-          `${stage.name}: ${pace.toFixed(2)} s a step, so ${steps} steps in ${options.minutes} minutes${expectation(stage, steps)}`,
+          `${stage.name}: ${pace.toFixed(2)} s a step, so ${steps} steps in ${Number(options.minutes?.toPrecision(3))} minutes${expectation(stage, steps)}`,
         );
       }
       options.onStep?.({
