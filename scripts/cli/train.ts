@@ -173,9 +173,9 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
   report(result, argv, (performance.now() - started) / 1000);
 }
 
-function planText({ preset, pace, seen, minutes }: Plan): string {
+function planText({ preset, size, pace, seen, minutes }: Plan): string {
   const [pictures, seconds] = [seen.toPrecision(2), pace.toPrecision(2)];
-  return `${minutes} minutes: --preset ${preset}, whose network takes ${seconds} s a step and will see about ${Number(pictures)} pictures`;
+  return `${minutes} minutes: --preset ${preset} at ${size}×${size}, whose network takes ${seconds} s a step and will see about ${Number(pictures)} pictures`;
 }
 
 function report(result: TrainResult, argv: TrainArgs, seconds: number): void {

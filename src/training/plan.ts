@@ -15,16 +15,17 @@ import { denoiserFor } from './denoiser.js';
 import { diffusionLoss, Noising } from './diffusion.js';
 import { freshVectors, TrainStep } from './step.js';
 
-/** A preset, and how many pictures its network has to see before its pictures are better than those of the one before. */
+/** A preset, its pictures' side, and how many of them its network has to see to be worth more than the one before. */
 interface Rung {
   readonly preset: string;
   readonly size: number;
   readonly needs: number;
 }
 
-/** From small to large. docs/training.md, "By the clock", has the measurements. */
+/** From small to large. The numbers are judgement: docs/training.md, "By the clock". */
 const LADDER: readonly Rung[] = [
-  { preset: 'light', size: 64, needs: 0 },
+  { preset: 'light', size: 32, needs: 0 },
+  { preset: 'light', size: 64, needs: 50_000 },
   { preset: 'small', size: 64, needs: 500_000 },
   { preset: 'base', size: 128, needs: 1_500_000 },
 ];
@@ -45,6 +46,8 @@ export interface Plan {
   /** Settings for `parseTrainConfig`. */
   readonly config: TrainConfigInput;
   readonly preset: string;
+  /** Side of the pictures. */
+  readonly size: number;
   readonly minutes: number;
   /** Seconds that a step of its diffusion stage took. */
   readonly pace: number;
@@ -82,6 +85,14 @@ async function paceOf(config: TrainConfig, options: PlanOptions): Promise<number
   }
 }
 
+/** The ladder for a side that is settled: each preset once, the large pictures' network for these alone. */
+function rungsFor(size: number | undefined): readonly Rung[] {
+  if (size === undefined) return LADDER;
+  const presets = new Map(LADDER.map((rung) => [rung.preset, { ...rung, size }]));
+  if (size < 128) presets.delete('base');
+  return [...presets.values()];
+}
+
 /**
  * Chooses a preset for the time that there is, by timing a few steps of each from the smallest up.
  * @throws InputError for a size that no preset's network can have
@@ -90,17 +101,16 @@ export async function planByMinutes(options: PlanOptions): Promise<Plan> {
   const { minutes, size, engine = 'onnx' } = options;
   if (!isCompiled(engine)) await useEagerBackend(engine);
   const seconds = minutes * 60 * (1 - AUTOENCODER_SHARE) * 0.95;
-  const rungs = LADDER.filter((rung) => size === undefined || rung.size === size || rung.preset !== 'base');
   let chosen: Plan | undefined;
-  for (const { preset, needs } of rungs) {
-    const config = { ...presetConfig(preset), ...(size !== undefined && { size }) };
+  for (const { preset, size: side, needs } of rungsFor(size)) {
+    const config = { ...presetConfig(preset), size: side };
     // The next is several times slower: no need to time one that cannot do.
     if (chosen && chosen.seen < needs) break;
     const parsed = parseTrainConfig(config, `--minutes ${minutes}`);
     const pace = await paceOf(parsed, options);
     const seen = Math.round((seconds / pace) * parsed.diffusion.batch_size);
     if (chosen && seen < needs) break;
-    chosen = { config, preset, minutes, pace, seen };
+    chosen = { config, preset, size: side, minutes, pace, seen };
   }
   return chosen as Plan;
 }

@@ -28,6 +28,13 @@ it('takes a larger one where it sees enough', async () => {
   expect(plan.seen).toBe(Math.round(((600 * 60 * 0.7 * 0.95) / 0.5) * 64));
 });
 
+it('takes smaller pictures where time is short and no size is settled', async () => {
+  const few = await planByMinutes({ minutes: 10, clock: clockOf(0.5) });
+  expect(few).toMatchObject({ preset: 'light', size: 32, config: { size: 32 } });
+  const more = await planByMinutes({ minutes: 30, clock: clockOf(0.5) });
+  expect(more).toMatchObject({ preset: 'light', size: 64, config: { size: 64 } });
+});
+
 it('refuses a size that no network has', async () => {
   await expect(planByMinutes({ minutes: 5, size: 30 })).rejects.toThrow(InputError);
   await expect(planByMinutes({ minutes: 5, size: 30 })).rejects.toThrow(
