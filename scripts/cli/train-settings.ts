@@ -5,9 +5,12 @@ import { fileError } from '../../src/files/index.js';
 import {
   type DistillConfig,
   override,
+  type Plan,
+  type PlanOptions,
   parseDistillConfig,
   parseRefineConfig,
   parseTrainConfig,
+  planByMinutes,
   presetConfig,
   type RefineConfig,
   settingsOf,
@@ -15,10 +18,16 @@ import {
 } from '../../src/training/index.js';
 import type { TrainArgs } from '../train.js';
 
-/** The settings that options make: over the preset, those of the file, and over both the options' own. */
-export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
+/**
+ * The settings that options make: over the preset, those of the file, and over both the options' own.
+ * @param planning how the preset is chosen where minutes are given and no preset is
+ */
+export async function configOf(
+  argv: Partial<TrainArgs>,
+  planning: Omit<PlanOptions, 'minutes' | 'size'> & { onPlan?: (plan: Plan) => void } = {},
+): Promise<TrainConfig> {
   const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
-  const { named, base } = await baseOf(argv, file);
+  const { named, base } = await baseOf(argv, file, planning);
   const given = {
     ...(argv.size === undefined ? {} : { size: argv.size }),
     ...(argv.seed === undefined ? {} : { seed: argv.seed }),
@@ -42,16 +51,26 @@ export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
   return config;
 }
 
-/** What the file's settings lie over: a preset's, those of the model that training starts from, or nothing. */
+/**
+ * What the file's settings lie over: a preset's, those of the model that training starts from, what fits the minutes, or
+ * nothing.
+ */
 async function baseOf(
-  { preset, init }: Partial<TrainArgs>,
+  { preset, init, minutes, size, stage = 'all', autoencoder }: Partial<TrainArgs>,
   file: Json,
+  planning: Parameters<typeof configOf>[1],
 ): Promise<{ named: string; base: Json }> {
   const known = preset ?? file.preset;
   const network = isObject(file.diffusion) && 'model' in (file.diffusion as Json);
   if (known === undefined && network) return { named: 'the settings', base: {} };
   if (known === undefined && init !== undefined)
     return { named: `--init ${init}`, base: await settingsOf(init) };
+  if (known === undefined && minutes !== undefined && stage === 'all' && autoencoder === undefined) {
+    const settled = size ?? (typeof file.size === 'number' ? file.size : undefined);
+    const plan = await planByMinutes({ ...planning, minutes, size: settled });
+    planning?.onPlan?.(plan);
+    return { named: `--minutes ${minutes}`, base: plan.config };
+  }
   const name = String(known ?? 'small');
   return { named: `--preset ${name}`, base: presetConfig(name) };
 }

@@ -30,7 +30,8 @@ export function overfitting(lines: readonly Line[]): Learned | null {
   const [best, last] = [measured[at], measured[measured.length - 1]];
   const since = measured.slice(-CHECKPOINTS);
   const risen =
-    measured.length - 1 - at >= CHECKPOINTS && since.every(({ held }) => held - best.held > RISE * Math.abs(best.held));
+    measured.length - 1 - at >= CHECKPOINTS &&
+    since.every(({ held }) => held - best.held > RISE * Math.abs(best.held));
   if (!risen || last.trained >= best.trained) return null;
   const [a, b, c, d] = [best.held, last.held, best.trained, last.trained].map((x) => x.toPrecision(3));
   return {

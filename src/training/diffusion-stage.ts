@@ -4,11 +4,11 @@ import type { JsonObject } from '../checkpoint/json.js';
 import { type PipelineDir, readPipelineDir, type SchedulerComponent } from '../checkpoint/pipeline.js';
 import { type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
 import { Batches, BatchOrder, type Dataset, floatPictures } from '../data/index.js';
-import { FLOW_PREDICTION } from '../diffusion/index.js';
+import { EDM_PREDICTION, FLOW_PREDICTION } from '../diffusion/index.js';
 import { initParams } from '../engine/params.js';
 import { mirror } from '../image/index.js';
 import { Random } from '../random.js';
-import { FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
+import { EDMEulerScheduler, FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
 import { picturesAStep } from './accumulate.js';
 import { encodeDataset } from './autoencoder.js';
 import type { TrainedAutoencoder } from './autoencoder-stage.js';
@@ -49,7 +49,8 @@ export async function trainDiffusion(
   }
   const random = new Random(config.seed, 'diffusion');
   const nullLabel = labels > 0 || captions ? labels : null;
-  const noising = new Noising(settings, random, nullLabel);
+  const deviation = deviationOf(config, vae !== null);
+  const noising = new Noising(settings, random, nullLabel, deviation);
   const side = config.size / (vae?.network.downscale ?? 1);
   const split = holdBack(dataset, settings.held_back, config.seed, captions === null);
   const held = split.held.length;
@@ -75,7 +76,7 @@ export async function trainDiffusion(
   const loss = diffusionLoss(network);
   let heldBack: HeldBackLoss | undefined;
   if (held > 0) {
-    const still = new Noising({ ...settings, label_dropout: 0 }, random, nullLabel);
+    const still = new Noising({ ...settings, label_dropout: 0 }, random, nullLabel, deviation);
     // Step 0 is none of training's: its noise and times are those of every measurement.
     const of = (indices: number[]) => inputs(still, clean.plain(indices), 0);
     const rows = measuredRows(split);
@@ -162,8 +163,13 @@ function textParts({
 /** How `generate` draws unless told otherwise; the names of schedulers are those for DDPM's process. */
 function samplingDefaults({ diffusion, sampling }: TrainConfig): JsonObject {
   const { scheduler, ...rest } = sampling;
-  return diffusion.prediction_type === FLOW_PREDICTION ? rest : { ...rest, scheduler };
+  const other = diffusion.prediction_type === FLOW_PREDICTION || diffusion.prediction_type === EDM_PREDICTION;
+  return other ? rest : { ...rest, scheduler };
 }
+
+/** Deviation of the samples as EDM's preconditioning takes it: latents are scaled to 1. */
+const deviationOf = ({ diffusion }: TrainConfig, latents: boolean): number =>
+  diffusion.sigma_data ?? (latents ? 1 : 0.5);
 
 /** The scheduler of the checkpoint that training started from while its noise schedule is kept, else one of Sumi's. */
 function schedulerFor(config: TrainConfig, latents: boolean, start: PipelineDir | null): SchedulerComponent {
@@ -173,6 +179,11 @@ function schedulerFor(config: TrainConfig, latents: boolean, start: PipelineDir 
   const { trained_betas, rescale_betas_zero_snr } = diffusion;
   if (prediction_type === FLOW_PREDICTION)
     return { className: FlowMatchEulerDiscreteScheduler.name, config: { num_train_timesteps, shift: 1 } };
+  if (prediction_type === EDM_PREDICTION)
+    return {
+      className: EDMEulerScheduler.name,
+      config: { num_train_timesteps, sigma_data: deviationOf(config, latents) },
+    };
   const ddpm = sampling.scheduler === 'ddpm';
   return {
     className: ddpm ? 'DDPMScheduler' : 'DDIMScheduler',

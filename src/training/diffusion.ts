@@ -3,6 +3,8 @@ import {
   addNoise,
   alphaProdsAt,
   cumulativeAlphas,
+  EDM_PREDICTION,
+  edmSample,
   FLOW_PREDICTION,
   flowSample,
   lossWeights,
@@ -56,6 +58,8 @@ export class Noising {
     private readonly stage: DiffusionStage,
     private readonly random: Random,
     private readonly nullLabel: number | null,
+    /** Deviation of the samples, for EDM's preconditioning. */
+    private readonly sigmaData = 0.5,
   ) {
     this.alphasCumprod = cumulativeAlphas(makeBetas(stage));
   }
@@ -103,6 +107,14 @@ export class Noising {
         new Float32Array(n).fill(1),
       );
     }
+    if (predictionType === EDM_PREDICTION) {
+      const { p_mean: mean, p_std: deviation } = this.stage;
+      // The paper's mean is that of pixels, whose deviation is 0.5.
+      const unit = this.sigmaData / 0.5;
+      const levels = times.map((time) => unit * Math.exp(mean + deviation * Math.log(time / (1 - time))));
+      const { sample, target, timesteps } = edmSample(samples, noise, levels, this.sigmaData);
+      return feeds(sample, timesteps, target, new Float32Array(n).fill(1));
+    }
     const timesteps = Float32Array.from(times, (time) => Math.floor(time * total));
     const alphaProds = alphaProdsAt(this.alphasCumprod, timesteps);
     return feeds(
@@ -115,12 +127,13 @@ export class Noising {
 
   /**
    * The time of each sample, in [0, 1). Uniform ones are spread evenly over the batch from one random offset: the loss of a
-   * batch varies less than with independent ones (Kingma et al. 2021, appendix I.1). Others come in pairs about the middle,
-   * for the same reason.
+   * batch varies less than with independent ones (Kingma et al. 2021, appendix I.1). Others, the logistic
+   * function of normal numbers, come in pairs about the middle, for the same reason.
    */
   private times(n: number, step: number): Float64Array {
     const random = this.random.fork('timesteps', step);
-    if (this.stage.timestep_distribution === 'logit_normal') {
+    const { timestep_distribution: distribution, prediction_type: type } = this.stage;
+    if (distribution === 'logit_normal' || type === EDM_PREDICTION) {
       const half = random.normal(Math.ceil(n / 2));
       return Float64Array.from(
         { length: n },
@@ -137,6 +150,7 @@ export class Noising {
 function bandsOf(times: Float64Array): Float32Array {
   const n = times.length;
   const masks = new Float32Array(BANDS * n);
-  for (const [i, time] of times.entries()) masks[i * BANDS + Math.min(BANDS - 1, Math.floor(time * BANDS))] = 1;
+  for (const [i, time] of times.entries())
+    masks[i * BANDS + Math.min(BANDS - 1, Math.floor(time * BANDS))] = 1;
   return masks;
 }

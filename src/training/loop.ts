@@ -12,8 +12,8 @@ import type { Engine } from '../engine/engines.js';
 import type { ParamSpec } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { InputError, RunError } from '../errors.js';
-import { Alarm } from './alarm.js';
 import { type BatchSettings, picturesAStep, requireAccumulation } from './accumulate.js';
+import { Alarm } from './alarm.js';
 import { emaDecay, learningRate, type RateOptions } from './rates.js';
 import { type Metrics, MetricsLog, makeFolders } from './run-dir.js';
 import {
@@ -277,7 +277,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
         steps = step + Math.max(1, Math.floor((budget * 0.95 - spent) / pace));
         paceKnown = true;
         onNote?.(
-          `${stage.name}: ${pace.toFixed(2)} s a step, so ${steps} steps in ${options.minutes} minutes${expectation(stage, steps)}`,
+          `${stage.name}: ${pace.toFixed(2)} s a step, so ${steps} steps in ${Number(options.minutes?.toPrecision(3))} minutes${expectation(stage, steps)}`,
         );
       }
       options.onStep?.({

@@ -20,7 +20,7 @@ import {
   trainAutoencoder,
 } from './autoencoder-stage.js';
 import { textModelOf } from './captions.js';
-import { parseTrainConfig, type TrainConfig } from './config.js';
+import { AUTOENCODER_SHARE, parseTrainConfig, type TrainConfig } from './config.js';
 import { denoiserFor } from './denoiser.js';
 import { trainDiffusion } from './diffusion-stage.js';
 import { isDistillation, resumeDistillation } from './distill.js';
@@ -249,9 +249,6 @@ function readData(
     signal: options.signal,
   });
 }
-
-/** Share of a run's minutes that the autoencoder gets. */
-const AUTOENCODER_SHARE = 0.3;
 
 async function runStages(
   run: string,

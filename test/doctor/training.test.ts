@@ -117,7 +117,10 @@ it('finds a run that overfits, and says where it did best', async () => {
 });
 
 it.each([
-  [1e-8, [expect.stringMatching(/^37 % of the samples of step 300 are nearer .*\(1 %\).* — look at them with/)]],
+  [
+    1e-8,
+    [expect.stringMatching(/^37 % of the samples of step 300 are nearer .*\(1 %\).* — look at them with/)],
+  ],
   [0.01, []],
 ])('finds samples that repeat training pictures with a probability of %f', async (probability, expected) => {
   const copies = { loss: undefined, memorised_share: 0.37, memorised_expected: 0.01 };

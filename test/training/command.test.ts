@@ -88,7 +88,21 @@ describe('sumi train', () => {
 
   it('lets options overrule the file, key by key', async () => {
     const out = join(folder, 'options');
-    const words = ['--size', '12', '--batch', '3', '--accumulate', '2', '--steps', '2', '--lr', '0.01', '--seed', '9', '--flip'];
+    const words = [
+      '--size',
+      '12',
+      '--batch',
+      '3',
+      '--accumulate',
+      '2',
+      '--steps',
+      '2',
+      '--lr',
+      '0.01',
+      '--seed',
+      '9',
+      '--flip',
+    ];
     const { value } = await sumi('--data', data, '--out', out, '--config', config, '--quiet', ...words);
     expect(value).toBe(0);
     const saved = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'));
@@ -96,7 +110,13 @@ describe('sumi train', () => {
       size: 12,
       seed: 9,
       augment: { flip: true, shift: 0 },
-      diffusion: { batch_size: 3, gradient_accumulation_steps: 2, steps: 2, learning_rate: 0.01, ema_decay: 0.95 },
+      diffusion: {
+        batch_size: 3,
+        gradient_accumulation_steps: 2,
+        steps: 2,
+        learning_rate: 0.01,
+        ema_decay: 0.95,
+      },
     });
   });
 

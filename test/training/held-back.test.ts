@@ -57,24 +57,27 @@ describe('what is held back', () => {
   });
 });
 
-it.each([1, 3, 64])('the loss of both sets is their mean, in batches that a step of %i has room for', async (most) => {
-  const specs: ParamSpec[] = [{ name: 'w', shape: [3], init: { constant: 0 } }];
-  const loss = ({ w }: Record<string, tf.Tensor>, { x }: Record<string, tf.Tensor>) => ({
-    loss: tf.mean(tf.square(tf.sub(x, w))) as Scalar,
-  });
-  const x = (seed: number) => {
-    const data = Float32Array.from(new Random(seed).normal(64 * 3));
-    return { x: { data, shape: [64, 3], dtype: 'float32' as const } };
-  };
-  const w = Float32Array.of(0.5, -1, 2);
-  const by = ({ x: { data } }: ReturnType<typeof x>) =>
-    data.reduce((sum, v, i) => sum + (v - w[i % 3]) ** 2, 0) / data.length;
-  const measure = new HeldBackLoss(specs, loss, x(1), x(2), most, {});
-  const found = await measure.measure(w);
-  expect(found.held_back_loss).toBeCloseTo(by(x(1)), 4);
-  expect(found.train_loss).toBeCloseTo(by(x(2)), 4);
-  await measure.dispose();
-});
+it.each([1, 3, 64])(
+  'the loss of both sets is their mean, in batches that a step of %i has room for',
+  async (most) => {
+    const specs: ParamSpec[] = [{ name: 'w', shape: [3], init: { constant: 0 } }];
+    const loss = ({ w }: Record<string, tf.Tensor>, { x }: Record<string, tf.Tensor>) => ({
+      loss: tf.mean(tf.square(tf.sub(x, w))) as Scalar,
+    });
+    const x = (seed: number) => {
+      const data = Float32Array.from(new Random(seed).normal(64 * 3));
+      return { x: { data, shape: [64, 3], dtype: 'float32' as const } };
+    };
+    const w = Float32Array.of(0.5, -1, 2);
+    const by = ({ x: { data } }: ReturnType<typeof x>) =>
+      data.reduce((sum, v, i) => sum + (v - w[i % 3]) ** 2, 0) / data.length;
+    const measure = new HeldBackLoss(specs, loss, x(1), x(2), most, {});
+    const found = await measure.measure(w);
+    expect(found.held_back_loss).toBeCloseTo(by(x(1)), 4);
+    expect(found.train_loss).toBeCloseTo(by(x(2)), 4);
+    await measure.dispose();
+  },
+);
 
 describe('overfitting', () => {
   const lines = (held: number[], trained: number[]) =>

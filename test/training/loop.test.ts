@@ -78,7 +78,8 @@ describe('a stage', () => {
     const [a, b] = [await numbers(together), await numbers(whole)];
     for (const [i, x] of a.entries()) expect(x).toBeCloseTo(b[i], 5);
     // What parts report is averaged: the largest error of both is not, but the mean of each one's.
-    const line = async (dir: string) => JSON.parse((await readFile(join(dir, 'metrics.jsonl'), 'utf8')).split('\n')[0]);
+    const line = async (dir: string) =>
+      JSON.parse((await readFile(join(dir, 'metrics.jsonl'), 'utf8')).split('\n')[0]);
     const [of2, of1] = [await line(together), await line(whole)];
     expect(of1.loss).toBeCloseTo(of2.loss, 5);
     expect(of1.largest).toBeLessThan(of2.largest);

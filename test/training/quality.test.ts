@@ -39,7 +39,11 @@ it.each([
   expect(found).toMatchObject({ kid_pictures: 8, extractor: expect.stringMatching(/^efficientnet-lite0 /) });
   // Random weights draw nothing like the data.
   expect(Number(found.kid)).toBeGreaterThan(3 * Number(found.kid_standard_error));
-  expect(notes).toEqual([expect.stringMatching(/^step 7: KID is [\d.]+ \(.*\), of 8 pictures, by eff.*; 0 % suspiciously near .* \(4.8 % by chance\)$/)]);
+  expect(notes).toEqual([
+    expect.stringMatching(
+      /^step 7: KID is [\d.]+ \(.*\), of 8 pictures, by eff.*; 0 % suspiciously near .* \(4.8 % by chance\)$/,
+    ),
+  ]);
   // The same again: seeds, labels and pictures are.
   expect(await measure.run(8)).toEqual(found);
 });

@@ -166,7 +166,9 @@ describe('the loss curve', () => {
     const heights = lines.flat().map((pair) => Number(pair.split(',')[1]));
     // The largest is at the top, the steps where the loss has them.
     expect(heights[103]).toBe(Math.min(...heights));
-    expect(lines[2].map((pair) => Number(pair.split(',')[0]))).toEqual([49, 99].map((i) => Number(lines[0][i].split(',')[0])));
+    expect(lines[2].map((pair) => Number(pair.split(',')[0]))).toEqual(
+      [49, 99].map((i) => Number(lines[0][i].split(',')[0])),
+    );
     expect(svg).toContain('held-back pictures');
     expect(lossCurve(losses, measured.slice(0, 1))).toBe(lossCurve(losses));
   });

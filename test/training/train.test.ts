@@ -333,7 +333,9 @@ describe('bad input', () => {
     expect(bad({ ...presetConfig('tiny'), colour: 1 })).toThrow(/colour.* — x\.json — /);
     expect(bad({ ...presetConfig('tiny'), size: 17 })).toThrow(/size 17 is not a multiple of 2/);
     expect(bad({ ...presetConfig('tiny'), seed: -1 })).toThrow(/^seed: /);
-    expect(() => presetConfig('huge')).toThrow(/preset huge is unknown — --preset — use tiny, small, base/);
+    expect(() => presetConfig('huge')).toThrow(
+      /preset huge is unknown — --preset — use tiny, light, small, base/,
+    );
     expect(() => presetConfig('constructor')).toThrow(InputError);
   });
 
