@@ -63,7 +63,7 @@ export class StepInPlace implements Stepping {
     const { length } = batches;
     const out = length === 1 ? await this.differentiate(batches[0]) : await this.accumulate(batches);
     const [gradNorm] = out.gradNorm;
-    if (isFinite(out)) {
+    if (isSound(out)) {
       const scale = clipScale(gradNorm, this.optimizer.maxGradNorm) / length;
       await this.update.run(coefficients(this.optimizer, step, learningRate, emaDecay, scale));
     }
@@ -89,7 +89,7 @@ export class StepInPlace implements Stepping {
     const reports: Record<string, TypedArray>[] = [];
     for (const batch of batches) {
       const out = await this.differentiate(batch);
-      if (!isFinite(out)) return out;
+      if (!isSound(out)) return out;
       addTo(this.sum, grads);
       reports.push(out);
     }
@@ -107,7 +107,7 @@ export class StepInPlace implements Stepping {
   }
 }
 
-const isFinite = ({ loss, gradNorm }: Record<string, TypedArray>): boolean =>
+const isSound = ({ loss, gradNorm }: Record<string, TypedArray>): boolean =>
   Number.isFinite(loss[0]) && Number.isFinite(gradNorm[0]);
 
 function feeds(
