@@ -29,12 +29,13 @@ const clock = (): number => {
 const { data, out, config, size, seed, cpuSeconds, autoencoder, threads } = JSON.parse(
   process.argv[2],
 ) as Order;
+const minutes = cpuSeconds && cpuSeconds / 60;
 const result = await train({
   data,
   out,
-  config: await configOf({ config, size, seed }),
+  config: await configOf({ config, size, seed, minutes }, { clock }),
   autoencoderFrom: autoencoder,
-  minutes: cpuSeconds && cpuSeconds / 60,
+  minutes,
   threads,
   clock,
   onNote: (line) => process.stderr.write(`${line}\n`),
