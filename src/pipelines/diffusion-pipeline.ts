@@ -255,6 +255,10 @@ export class DiffusionPipeline {
       const given = labels.length > 0 ? labels[i % labels.length] : undefined;
       const { name, ...condition } = this.condition(seed + i, given, options.guidanceScale, options);
       requireGuidance(options, this.guide !== null, condition.guidanceScale);
+      if (condition.blend && (options.cacheInterval ?? 1) > 1)
+        throw new InputError(
+          'features cannot be kept where several labels are drawn at once — --fast — leave it out, or give one label',
+        );
       return { seed: seed + i, label: name, condition };
     });
   }

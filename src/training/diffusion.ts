@@ -3,6 +3,8 @@ import {
   addNoise,
   alphaProdsAt,
   cumulativeAlphas,
+  EDM_PREDICTION,
+  edmSample,
   FLOW_PREDICTION,
   flowSample,
   lossWeights,
@@ -14,6 +16,7 @@ import { type Scalar, tf } from '../engine/tf.js';
 import type { Random } from '../random.js';
 import type { UNetInputs, UNetNetwork } from '../unet/index.js';
 import type { DiffusionStage } from './config.js';
+import { LEVELS, levelLoss, levelsOf } from './level-weights.js';
 import type { LossFunction } from './step.js';
 
 /** Parts of the process whose errors are told apart: `mse_1`, the least noisy quarter, to `mse_4`. */
@@ -29,18 +32,19 @@ export interface CleanBatch {
 
 /**
  * Weighted mean squared error of the prediction (Ho et al. 2020, eq. 14). Batch: `sample` [N, H, W, C] noisy,
- * `timesteps` [N], `target` like `sample`, `weights` [N], `bands` [4, N] (which quarter of the
+ * `timesteps` [N], `target` like `sample`, `weights` [N], `bands` [N, 4] (which quarter of the
  * process each is in, as 0 and 1), `labels` int32 [N] for a model with classes, `context` [N, T, C] for one that is
- * told texts.
+ * told texts; with learned weights `levels` [N, 16] (see level-weights.ts).
  */
 export function diffusionLoss(network: UNetNetwork): LossFunction {
-  return (params, { target, weights, bands, ...inputs }) => {
+  return (params, { target, weights, bands, levels, ...inputs }) => {
     const prediction = network.predict(params, inputs as unknown as UNetInputs);
     const perSample = tf.mean(tf.square(tf.sub(prediction, target)), [1, 2, 3]);
-    const loss = tf.mean(tf.mul(perSample, weights)) as Scalar;
+    const weighted = levels ? levelLoss(params, levels, perSample) : tf.mul(perSample, weights);
+    const loss = tf.mean(weighted) as Scalar;
     const metrics: Record<string, Scalar> = { mse: tf.mean(perSample) as Scalar };
     for (let k = 0; k < BANDS; k++) {
-      const mask = tf.slice(bands, [k, 0], [1, -1]);
+      const mask = tf.reshape(tf.slice(bands, [0, k], [-1, 1]), [-1]);
       // A band without samples has no mean: 0 of 0 is no number.
       metrics[`mse_${k + 1}`] = tf.div(tf.sum(tf.mul(mask, perSample)), tf.sum(mask)) as Scalar;
     }
@@ -56,6 +60,8 @@ export class Noising {
     private readonly stage: DiffusionStage,
     private readonly random: Random,
     private readonly nullLabel: number | null,
+    /** Deviation of the samples, for EDM's preconditioning. */
+    private readonly sigmaData = 0.5,
   ) {
     this.alphasCumprod = cumulativeAlphas(makeBetas(stage));
   }
@@ -79,7 +85,9 @@ export class Noising {
 
   private noised(samples: Float32Array, shape: readonly number[], step: number): Record<string, Feed> {
     const [n] = shape;
-    const { prediction_type: predictionType, snr_gamma: gamma, num_train_timesteps: total } = this.stage;
+    const { prediction_type: predictionType, num_train_timesteps: total } = this.stage;
+    const learned = this.stage.loss_weighting === 'learned';
+    const gamma = learned ? null : this.stage.snr_gamma;
     const times = this.times(n, step);
     const noise = this.random.fork('noise', step).normal(samples.length);
     const feeds = (
@@ -92,7 +100,8 @@ export class Noising {
       timesteps: { data: timesteps, shape: [n], dtype: 'float32' as const },
       target: { data: target, shape, dtype: 'float32' as const },
       weights: { data: weights, shape: [n], dtype: 'float32' as const },
-      bands: { data: bandsOf(times), shape: [BANDS, n], dtype: 'float32' as const },
+      bands: { data: bandsOf(times), shape: [n, BANDS], dtype: 'float32' as const },
+      ...(learned && { levels: { data: levelsOf(times), shape: [n, LEVELS], dtype: 'float32' as const } }),
     });
     if (predictionType === FLOW_PREDICTION) {
       const { sample, velocity } = flowSample(samples, noise, times);
@@ -102,6 +111,14 @@ export class Noising {
         velocity,
         new Float32Array(n).fill(1),
       );
+    }
+    if (predictionType === EDM_PREDICTION) {
+      const { p_mean: mean, p_std: deviation } = this.stage;
+      // The paper's mean is that of pixels, whose deviation is 0.5.
+      const unit = this.sigmaData / 0.5;
+      const levels = times.map((time) => unit * Math.exp(mean + deviation * Math.log(time / (1 - time))));
+      const { sample, target, timesteps } = edmSample(samples, noise, levels, this.sigmaData);
+      return feeds(sample, timesteps, target, new Float32Array(n).fill(1));
     }
     const timesteps = Float32Array.from(times, (time) => Math.floor(time * total));
     const alphaProds = alphaProdsAt(this.alphasCumprod, timesteps);
@@ -115,12 +132,13 @@ export class Noising {
 
   /**
    * The time of each sample, in [0, 1). Uniform ones are spread evenly over the batch from one random offset: the loss of a
-   * batch varies less than with independent ones (Kingma et al. 2021, appendix I.1). Others come in pairs about the middle,
-   * for the same reason.
+   * batch varies less than with independent ones (Kingma et al. 2021, appendix I.1). Others, the logistic
+   * function of normal numbers, come in pairs about the middle, for the same reason.
    */
   private times(n: number, step: number): Float64Array {
     const random = this.random.fork('timesteps', step);
-    if (this.stage.timestep_distribution === 'logit_normal') {
+    const { timestep_distribution: distribution, prediction_type: type } = this.stage;
+    if (distribution === 'logit_normal' || type === EDM_PREDICTION) {
       const half = random.normal(Math.ceil(n / 2));
       return Float64Array.from(
         { length: n },
@@ -133,10 +151,11 @@ export class Noising {
   }
 }
 
-/** Which band each time is in, [BANDS, N] of 0 and 1. */
+/** Which band each time is in, [N, BANDS] of 0 and 1. */
 function bandsOf(times: Float64Array): Float32Array {
   const n = times.length;
   const masks = new Float32Array(BANDS * n);
-  for (const [i, time] of times.entries()) masks[Math.min(BANDS - 1, Math.floor(time * BANDS)) * n + i] = 1;
+  for (const [i, time] of times.entries())
+    masks[i * BANDS + Math.min(BANDS - 1, Math.floor(time * BANDS))] = 1;
   return masks;
 }

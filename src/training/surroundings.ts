@@ -1,21 +1,30 @@
 /** What a network that learns to fill in sees of its pictures: random holes, and what is around them. */
+import type { CompileOptions } from '../engine/compile.js';
 import type { Feed } from '../engine/session.js';
 import { beside } from '../pipelines/denoise.js';
 import { keptChannels } from '../pipelines/fill-in.js';
-import type { Codec } from '../pipelines/model.js';
+import { Codec, type LoadedModel } from '../pipelines/model.js';
 import type { Random } from '../random.js';
+import type { UNetNetwork } from '../unet/index.js';
 import { randomHole } from './holes.js';
 
 export class Surroundings {
+  private readonly codec: Codec;
+
   /**
+   * @param autoencoder what makes the network's samples; null: they are pixels
    * @param side of the pictures in pixels
    * @param random what the holes are drawn from, a stream for each step and picture
    */
   constructor(
-    private readonly codec: Codec,
+    unet: UNetNetwork['config'],
+    autoencoder: LoadedModel['autoencoder'],
     private readonly side: number,
     private readonly random: Random,
-  ) {}
+    { engine, threads }: CompileOptions,
+  ) {
+    this.codec = new Codec({ unet, autoencoder }, { engine, threads });
+  }
 
   /**
    * Lays a hole's mask, and the sample of the picture with the hole in it, beside each noisy sample.
@@ -38,5 +47,9 @@ export class Surroundings {
     }
     const data = beside(sample.data as Float32Array, channels, n * h * w);
     return { ...feeds, sample: { ...sample, data, shape: [n, h, w, 2 * c + 1] } };
+  }
+
+  dispose(): Promise<void> {
+    return this.codec.dispose();
   }
 }

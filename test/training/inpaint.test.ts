@@ -77,7 +77,8 @@ describe('what the network sees', () => {
     const pictures = [0, 1, 2].map((i) => new Random(i).uniform(side * side * 3).map((u) => 2 * u - 1));
     const data = new Random(9).normal(n * cells * cells * c);
     const sample: Feed = { data, shape: [n, cells, cells, c], dtype: 'float32' };
-    const seen = await new Surroundings(codec, side, random).beside({ sample }, (k) => pictures[k], 7);
+    const seeing = new Surroundings(model.unet, model.autoencoder, side, random, { threads: 1 });
+    const seen = await seeing.beside({ sample }, (k) => pictures[k], 7);
     expect(seen.sample.shape).toEqual([n, cells, cells, 2 * c + 1]);
     for (const [k, picture] of pictures.entries()) {
       const hole = randomHole(random.fork(7, k), side);
@@ -100,6 +101,7 @@ describe('what the network sees', () => {
       }
     }
     await codec.dispose();
+    await seeing.dispose();
   });
 });
 
