@@ -1,5 +1,4 @@
 /** `DiffusionPipeline`: a checkpoint that draws. */
-
 import type { Engine } from '../engine/engines.js';
 import { requireEngine } from '../engine/engines.js';
 import type { Precision } from '../engine/quantize.js';

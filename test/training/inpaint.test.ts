@@ -44,7 +44,7 @@ describe('holes', () => {
     // Whole ones: 15 of 100, with three standard deviations.
     expect(Math.abs(between(0.99, 1) - 45)).toBeLessThan(19);
     expect(between(0, 0.05)).toBeGreaterThan(20);
-    expect(between(0.25, 0.75)).toBeGreaterThan(60);
+    expect(between(0.25, 0.75)).toBeGreaterThan(30);
     expect(between(-1, 0)).toBe(0);
   });
 
@@ -157,7 +157,7 @@ describe('a model that fills in', () => {
     const pipeline = await DiffusionPipeline.fromPretrained(at(`${name}-whole`, 'model'), { threads: 1 });
     try {
       const image = noisyPicture(16, 16, 3);
-      const told = { steps: 2, seed: 4, guidanceScale: 1, ...(name === 'labelled' && { label: 'bee' }) };
+      const told = { steps: 2, seed: 4, guidanceScale: 1, label: 'bee' };
       const mask = boxMask(16, 16, [4, 4, 12, 10]);
       const [painted] = await inpaint(pipeline, { ...told, image, mask });
       expect(pixelsWhere(painted, mask, false)).toEqual(pixelsWhere(image, mask, false));
