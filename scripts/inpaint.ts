@@ -69,7 +69,7 @@ export const inpaint: CommandModule<object, InpaintArgs> = {
       })
       .option('jump-length', {
         type: 'number',
-        default: 3,
+        default: 5,
         describe: 'repaint: steps that are taken back at a time',
       })
       .option('jumps', {
