@@ -50,27 +50,44 @@ function halved({ values, open, width, height }: Field): Field {
     known[cell]++;
     for (let c = 0; c < CHANNELS; c++) sums[cell * CHANNELS + c] += values[at * CHANNELS + c];
   }
-  const means = sums.map((sum, i) => sum / (known[Math.floor(i / CHANNELS)] || 1));
-  return { values: means, open: known.map((n) => (n > 0 ? 0 : 1)), width: w, height: h };
+  for (let i = 0; i < sums.length; i++) sums[i] /= known[Math.floor(i / CHANNELS)] || 1;
+  return { values: sums, open: known.map((n) => (n > 0 ? 0 : 1)), width: w, height: h };
 }
 
 /** A sweep of successive over-relaxation. */
 function relax(values: Float32Array, open: Uint8Array, width: number, height: number): void {
   const row = width * CHANNELS;
-  for (let at = 0; at < open.length; at++) {
-    if (!open[at]) continue;
-    const [x, y] = [at % width, Math.floor(at / width)];
-    const [left, right, up, down] = [x > 0, x < width - 1, y > 0, y < height - 1];
-    const count = Number(left) + Number(right) + Number(up) + Number(down);
-    for (let i = at * CHANNELS; i < (at + 1) * CHANNELS; i++) {
-      let sum = 0;
-      if (left) sum += values[i - CHANNELS];
-      if (right) sum += values[i + CHANNELS];
-      if (up) sum += values[i - row];
-      if (down) sum += values[i + row];
-      values[i] += RELAXATION * (sum / count - values[i]);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const at = y * width + x;
+      if (!open[at]) continue;
+      const count = (x > 0 ? 1 : 0) + (x < width - 1 ? 1 : 0) + (y > 0 ? 1 : 0) + (y < height - 1 ? 1 : 0);
+      for (let i = at * CHANNELS; i < (at + 1) * CHANNELS; i++) {
+        let sum = 0;
+        if (x > 0) sum += values[i - CHANNELS];
+        if (x < width - 1) sum += values[i + CHANNELS];
+        if (y > 0) sum += values[i - row];
+        if (y < height - 1) sum += values[i + row];
+        values[i] += RELAXATION * (sum / count - values[i]);
+      }
     }
   }
+}
+
+/** What is painted, and a pixel around it as far as there are: first column and row, columns and rows. */
+function surroundings(painted: Float32Array, width: number, height: number) {
+  let [x0, x1, y0, y1] = [width, -1, height, -1];
+  for (let at = 0; at < painted.length; at++) {
+    if (painted[at] <= 0) continue;
+    const x = at % width;
+    x0 = Math.min(x0, x);
+    x1 = Math.max(x1, x);
+    y1 = (at - x) / width;
+    y0 = Math.min(y0, y1);
+  }
+  const [left, top] = [Math.max(0, x0 - 1), Math.max(0, y0 - 1)];
+  const [columns, rows] = [Math.min(width, x1 + 2) - left, Math.min(height, y1 + 2) - top];
+  return { left, top, columns: Math.max(0, columns), rows: Math.max(0, rows) };
 }
 
 /**
@@ -88,8 +105,25 @@ export function joined(
   width: number,
   height: number,
 ): Float32Array {
-  const open = Uint8Array.from(painted, (m) => (m > 0 ? 1 : 0));
-  const values = Float32Array.from(drawn, (value, i) => picture[i] - value);
-  fillSmoothly({ values, open, width, height });
-  return values.map((difference, i) => drawn[i] + difference);
+  const { left, top, columns, rows } = surroundings(painted, width, height);
+  const open = new Uint8Array(columns * rows);
+  const values = new Float32Array(columns * rows * CHANNELS);
+  const eachNumber = (visit: (from: number, i: number) => void) => {
+    for (let y = 0; y < rows; y++) {
+      const from = ((top + y) * width + left) * CHANNELS;
+      for (let k = 0; k < columns * CHANNELS; k++) visit(from + k, y * columns * CHANNELS + k);
+    }
+  };
+  for (let y = 0; y < rows; y++)
+    for (let x = 0; x < columns; x++)
+      open[y * columns + x] = painted[(top + y) * width + left + x] > 0 ? 1 : 0;
+  eachNumber((from, i) => {
+    values[i] = picture[from] - drawn[from];
+  });
+  fillSmoothly({ values, open, width: columns, height: rows });
+  const out = new Float32Array(drawn);
+  eachNumber((from, i) => {
+    out[from] += values[i];
+  });
+  return out;
 }
