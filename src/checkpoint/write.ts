@@ -16,6 +16,9 @@ import {
 } from './pipeline.js';
 import { TRANSFORMERS_STEM, WEIGHTS_NAME } from './weights.js';
 
+/** diffusers' pipeline of models that draw from texts and fill in. */
+export const INPAINT_PIPELINE = 'StableDiffusionInpaintPipeline';
+
 /** The diffusers release whose format is written; the interop check in bench/interop runs against it. */
 export const DIFFUSERS_VERSION = '0.42.1';
 

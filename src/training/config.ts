@@ -82,6 +82,8 @@ const diffusionStage = z.strictObject({
   snr_gamma: z.number().positive().nullable().default(5),
   /** Share of the pictures whose label or text is hidden, so that the model also learns to do without (for guidance). */
   label_dropout: z.number().min(0).max(1).default(0.1),
+  /** Whether it learns to fill in: it sees a random hole, and what is around it, beside the sample. */
+  inpaint: z.boolean().default(false),
   /** Share of the pictures that are not trained on, 256 at most: their loss at each checkpoint tells of overfitting. */
   held_back: z.number().min(0).max(0.5).default(0),
 });

@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import type { JsonObject } from '../checkpoint/json.js';
 import { type PipelineDir, readPipelineDir, type SchedulerComponent } from '../checkpoint/pipeline.js';
-import { type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
-import { Batches, BatchOrder, type Dataset, floatPictures } from '../data/index.js';
+import { INPAINT_PIPELINE, type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
+import { Batches, BatchOrder, type Dataset, floatPictures, pictureAt } from '../data/index.js';
 import { EDM_PREDICTION, FLOW_PREDICTION } from '../diffusion/index.js';
 import { countParams, initParams } from '../engine/params.js';
-import { mirror } from '../image/index.js';
+import { mirror, toFloat } from '../image/index.js';
 import { Random } from '../random.js';
 import { EDMEulerScheduler, FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
 import { picturesAStep } from './accumulate.js';
@@ -24,6 +24,7 @@ import { levelSpec } from './level-weights.js';
 import { fingerprintOf, runStage, type StageOptions, type StageResult } from './loop.js';
 import { samplePath } from './run-dir.js';
 import { sampleSheet } from './samples.js';
+import { Surroundings } from './surroundings.js';
 
 /**
  * Trains the UNet on pixels or latents; the run's `model/` is renewed at every checkpoint.
@@ -69,10 +70,14 @@ export async function trainDiffusion(
   const clean = vae
     ? await latentBatches(vae, dataset, config, split.trained, options)
     : pixelBatches(dataset, config, split.trained);
-  const inputs = (noise: Noising, { samples, labelIds }: CleanSamples, step: number) => {
+  const surroundings = settings.inpaint
+    ? new Surroundings(model, vae, config.size, random.fork('holes'), options)
+    : null;
+  const inputs = async (noise: Noising, { samples, labelIds, picture }: CleanSamples, step: number) => {
     const known = nullLabel === null ? null : labelIds.map((id) => (id < 0 ? nullLabel : id));
-    const shape = [labelIds.length, side, side, model.in_channels];
-    const { labels: told, ...feeds } = noise.batch({ samples, labels: known }, shape, step);
+    const shape = [labelIds.length, side, side, model.out_channels];
+    const { labels: told, ...noised } = noise.batch({ samples, labels: known }, shape, step);
+    const feeds = surroundings ? await surroundings.beside(noised, picture, step) : noised;
     if (!told) return feeds;
     return captions ? { ...feeds, context: captions.rows(told.data) } : { ...feeds, labels: told };
   };
@@ -86,7 +91,7 @@ export async function trainDiffusion(
     const of = (indices: number[]) => inputs(still, clean.plain(indices), 0);
     const rows = measuredRows(split);
     const most = settings.batch_size;
-    heldBack = new HeldBackLoss(specs, loss, of(rows.held), of(rows.trained), most, options);
+    heldBack = new HeldBackLoss(specs, loss, await of(rows.held), await of(rows.trained), most, options);
   }
   const stage = runStage(
     {
@@ -114,6 +119,7 @@ export async function trainDiffusion(
         await writePipelineDir(
           dir,
           {
+            ...(captions && settings.inpaint && { className: INPAINT_PIPELINE }),
             unet: {
               className: network.className,
               config: model as unknown as JsonObject,
@@ -155,7 +161,7 @@ export async function trainDiffusion(
     },
     options,
   );
-  return stage.finally(() => heldBack?.dispose());
+  return stage.finally(() => Promise.all([heldBack?.dispose(), surroundings?.dispose()]));
 }
 
 /** The text encoder and the tokenizer of a checkpoint, to be copied as they are. */
@@ -212,6 +218,8 @@ function schedulerFor(config: TrainConfig, latents: boolean, start: PipelineDir 
 interface CleanSamples {
   readonly samples: Float32Array;
   readonly labelIds: Int32Array;
+  /** Picture k of the batch, [size, size, 3] in [-1, 1]. */
+  readonly picture: (k: number) => Float32Array;
 }
 
 interface CleanData {
@@ -232,15 +240,18 @@ function pixelBatches(dataset: Dataset, config: TrainConfig, trained: Uint32Arra
     augment: config.augment,
     only: trained,
   });
+  const each = dataset.size ** 2 * 3;
+  const clean = (samples: Float32Array, labelIds: Int32Array): CleanSamples => ({
+    samples,
+    labelIds,
+    picture: (k) => samples.subarray(k * each, (k + 1) * each),
+  });
   return {
     batch: (step) => {
       const { pixels, labelIds } = batches.batchAt(step - 1);
-      return { samples: pixels, labelIds };
+      return clean(pixels, labelIds);
     },
-    plain: (indices) => ({
-      samples: floatPictures(dataset, indices),
-      labelIds: labelsAt(dataset, indices),
-    }),
+    plain: (indices) => clean(floatPictures(dataset, indices), labelsAt(dataset, indices)),
   };
 }
 
@@ -273,7 +284,11 @@ async function latentBatches(
       samples.set(part.subarray(index * each, (index + 1) * each), k * each);
     });
     const indices = chosen.map(({ index }) => index);
-    return { samples, labelIds: labelsAt(dataset, indices) };
+    const picture = (k: number) => {
+      const { data } = pictureAt(dataset, indices[k]);
+      return toFloat(chosen[k].part === parts[0] ? data : mirror(data, dataset.size));
+    };
+    return { samples, labelIds: labelsAt(dataset, indices), picture };
   };
   return {
     batch: (step) =>
