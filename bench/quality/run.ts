@@ -40,12 +40,13 @@ const argv = await yargs(hideBin(process.argv))
     describe: 'CPU minutes of each training (recipes: default their steps)',
   })
   .option('seeds', { type: 'number', default: 3, describe: 'How many trainings of each recipe' })
+  .option('first-seed', { type: 'number', default: 0, describe: 'To train several seeds side by side' })
   .option('size', { type: 'number', default: 64, describe: 'Side of the pictures, a multiple of 32' })
   .option('count', { type: 'number', default: 500, describe: 'Pictures that each model draws' })
   .option('peer-steps', { type: 'number', default: 50, describe: 'DDIM steps of the example’s model' })
   .option('recipes', { type: 'string', describe: 'Settings files of Sumi’s, with commas, instead' })
   .option('autoencoder', { type: 'string', describe: 'Checkpoint whose autoencoder all recipes use' })
-  .option('threads', { type: 'number', describe: 'CPU cores of Sumi’s trainings' })
+  .option('threads', { type: 'number', describe: 'CPU cores of each training (default: all)' })
   .option('out', { type: 'string', default: 'runs/quality', describe: 'Folder for models and reports' })
   .option('python', {
     type: 'string',
@@ -72,7 +73,9 @@ interface Side {
 
 /** Runs a trainer, whose last line on stdout is what it has to say. */
 async function run(command: string, args: readonly string[]): Promise<Trained> {
-  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+  const cores = argv.threads === undefined ? {} : { OMP_NUM_THREADS: String(argv.threads) };
+  const env = { ...process.env, ...cores };
+  const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise<number | null>((done, fail) => child.on('close', done).on('error', fail));
   const said = await text(child.stdout);
   const code = await ended;
@@ -169,7 +172,7 @@ async function resultOf(
 
 const real = await readPictureSet(data, { size, most: 5000 });
 const results: Result[] = [];
-for (let seed = 0; seed < argv.seeds; seed++) {
+for (let seed = argv.firstSeed; seed < argv.firstSeed + argv.seeds; seed++) {
   let cpuSeconds = argv.minutes && argv.minutes * 60;
   for (const side of sides) {
     const result = await resultOf(side, seed, cpuSeconds, real);

@@ -33,7 +33,7 @@ const minutes = cpuSeconds && cpuSeconds / 60;
 const result = await train({
   data,
   out,
-  config: await configOf({ config, size, seed, minutes }, { clock }),
+  config: await configOf({ config, size, seed, minutes, autoencoder }, { clock, threads }),
   autoencoderFrom: autoencoder,
   minutes,
   threads,
