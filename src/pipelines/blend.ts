@@ -1,8 +1,8 @@
-/** Several labels in one picture: the network predicts for each, and the weighted mean counts (Liu et al. 2022). */
+/** Several labels in one picture: they take turns, step by step. */
 import { InputError } from '../errors.js';
 import type { Condition, Denoiser } from './denoise.js';
 
-/** A label and its share of the prediction; the shares of a blend are 1 together. */
+/** A label and its share of the steps; the shares of a blend are 1 together. */
 export interface BlendPart {
   readonly label: number;
   readonly weight: number;
@@ -34,22 +34,38 @@ export function parseBlend(
   return parts.map(({ label, weight }) => ({ label, weight: weight / total }));
 }
 
+/** From this share of the steps on, a blend's first label has all of them. */
+const LAST_STEPS = 0.75;
+
 /**
- * Predicts for blends too.
+ * Predicts for blends too: at each step for one of its labels, in turns by their weights, and at last for the first. The mean
+ * of their predictions would be of two pictures at once, and a blur of both.
  * @param make a denoiser for one label; each of a blend's has its own, since guidance may remember its steps
+ * @param timesteps that are visited
  */
-export function blending(make: () => Pick<Denoiser, 'predict'>): Pick<Denoiser, 'predict'> {
+export function blending(
+  make: () => Pick<Denoiser, 'predict'>,
+  timesteps: readonly number[],
+): Pick<Denoiser, 'predict'> {
   const made: Pick<Denoiser, 'predict'>[] = [make()];
+  let owed: number[] = [];
+  const turn = (blend: readonly BlendPart[], timestep: number): number => {
+    if (timesteps.lastIndexOf(timestep) >= LAST_STEPS * timesteps.length) return 0;
+    owed = blend.map(({ weight }, k) => (owed[k] ?? 0) + weight);
+    const next = owed.indexOf(Math.max(...owed));
+    owed[next] -= 1;
+    return next;
+  };
   return {
-    predict: async (sample, size, timestep, { blend, ...condition }: Condition) => {
-      if (!blend) return made[0].predict(sample, size, timestep, condition);
-      const mean = new Float32Array(sample.length);
-      for (const [k, { label, weight }] of blend.entries()) {
-        made[k] ??= make();
-        const one = await made[k].predict(sample, size, timestep, { ...condition, label });
-        for (let i = 0; i < mean.length; i++) mean[i] += weight * one[i];
-      }
-      return mean;
+    predict: (sample, size, timestep, { blend, ...condition }: Condition) => {
+      const k = blend ? turn(blend, timestep) : 0;
+      made[k] ??= make();
+      return made[k].predict(
+        sample,
+        size,
+        timestep,
+        blend ? { ...condition, label: blend[k].label } : condition,
+      );
     },
   };
 }

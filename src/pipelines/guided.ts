@@ -88,7 +88,8 @@ export function denoiserFor(
   options: GuidanceOptions,
 ): Pick<Denoiser, 'predict'> {
   const varies = guide !== null || variesGuidance(options);
-  return blending(() => (varies ? new GuidedDenoiser(own, guide, scheduler, options) : own));
+  const make = () => (varies ? new GuidedDenoiser(own, guide, scheduler, options) : own);
+  return blending(make, scheduler.timesteps);
 }
 
 /** Predicts under guidance; it may remember the steps before, so each picture has its own. */

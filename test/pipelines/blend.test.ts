@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import type { RgbPicture } from '../../src/image/index.js';
-import { DiffusionPipeline, img2img, interpolate } from '../../src/pipelines/index.js';
+import { blending } from '../../src/pipelines/blend.js';
+import { type Condition, DiffusionPipeline, img2img } from '../../src/pipelines/index.js';
 import { labelled, temporaryFolder, writeTiny } from './tiny.js';
 
 const at = temporaryFolder();
@@ -19,24 +20,37 @@ const worst = (a: RgbPicture, b: RgbPicture) =>
   a.data.reduce((most, x, i) => Math.max(most, Math.abs(x - b.data[i])), 0);
 
 describe('a blend of labels', () => {
-  it.each([{}, { guidanceScale: 3 }, { guidanceScale: 3, apg: { momentum: -0.5 } }])(
-    'is the middle of the way between them (%j)',
-    async (options) => {
-      const label = ['ant', 'bee'];
-      const [, middle] = await interpolate(model, { seeds: [3], steps: 3, label, frames: 2, ...options });
-      const blend = await draw('ant+bee', options);
-      expect(blend.label).toBe('ant+bee');
-      expect(worst(blend, middle)).toBeLessThanOrEqual(1);
-      expect(worst(blend, await draw('ant', options))).toBeGreaterThan(2);
-    },
-  );
+  /** Labels that the network is asked for, step by step. */
+  const asked = async (text: string, timesteps: number[]) => {
+    const seen: (number | null)[] = [];
+    const predict = async (sample: Float32Array, _: unknown, __: unknown, { label }: Condition) => {
+      seen.push(label);
+      return sample;
+    };
+    const of = blending(() => ({ predict }), timesteps);
+    const { name, ...condition } = model.condition(0, text);
+    expect(name).toBe(text);
+    for (const t of timesteps) await of.predict(new Float32Array(1), [1, 1], t, condition);
+    return seen;
+  };
 
-  it('is weighed', async () => {
-    const one = await draw('ant');
-    const near = worst(await draw('ant:9+bee'), one);
-    const far = worst(await draw('ant+bee:9'), one);
-    expect(near).toBeLessThan(far);
-    expect((await draw('ant:2 + ant')).data).toEqual(one.data);
+  it('is drawn in turns, and ended by the first', async () => {
+    const timesteps = Array.from({ length: 16 }, (_, i) => 16 - i);
+    expect(await asked('bee+ant', timesteps)).toEqual([1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 1, 1]);
+    const weighed = await asked('ant+bee:3', timesteps);
+    expect(weighed.slice(0, 12).filter((label) => label === 1)).toHaveLength(9);
+    expect(weighed.slice(12)).toEqual([0, 0, 0, 0]);
+    expect(await asked('bee', timesteps)).toEqual(timesteps.map(() => 1));
+  });
+
+  it('lies between its labels', async () => {
+    const options = { guidanceScale: 3, apg: { momentum: -0.5 }, steps: 8 };
+    const [one, other] = [await draw('ant', options), await draw('bee', options)];
+    const blend = await draw('ant+bee', options);
+    expect(blend.label).toBe('ant+bee');
+    expect(worst(blend, one)).toBeGreaterThan(2);
+    expect(worst(blend, other)).toBeGreaterThan(2);
+    expect((await draw('ant:2 + ant')).data).toEqual((await draw('ant')).data);
     expect((await draw('0+bee')).data).toEqual((await draw('ant+1')).data);
   });
 
