@@ -12,10 +12,10 @@ export interface Scribble {
 }
 
 /** Standard deviation of the blur, as a part of the longer side: finer than that, the model is free. */
-const BLUR = 1 / 32;
+const BLUR = 1 / 24;
 
 export class ScribbleTarget implements Target {
-  readonly until = 0.3;
+  readonly until = 0.7;
   private readonly kernel: Float64Array;
   /** A loss of 1 is for colours that are off by √2 in each channel wherever there are strokes. */
   private readonly scale: number;

@@ -19,7 +19,7 @@ import {
   requireGuidance,
   requireLevels,
 } from './guided.js';
-import { checkLooks, type LookOptions, steered, targetsOf } from './looks.js';
+import { checkLooks, etaOf, type LookOptions, steered, targetsOf } from './looks.js';
 import { type LoadedModel, loadModel } from './model.js';
 import { checkRng, checkVary, noiseOf, type Rng, variedNoise } from './noise.js';
 import { Refiner } from './refine.js';
@@ -56,7 +56,7 @@ export interface SamplingOptions extends PromptOptions, GuidanceOptions, SpeedOp
   readonly steps?: number;
   /** Short or class name of another scheduler with the model's noise schedule. */
   readonly scheduler?: string;
-  /** DDIM's noise, 0 to 1. */
+  /** DDIM's noise, 0 to 1. Default 0, and 1 where `generate` has a scribble. */
   readonly eta?: number;
   /** Noise that Euler's steps add before they go down. Default none. */
   readonly churn?: Churn;
@@ -362,8 +362,9 @@ export class DiffusionPipeline {
     options: GenerateOptions,
     onStep: (progress: Omit<StepProgress, 'picture'>) => void | Promise<void>,
   ): Promise<Float32Array> {
-    const { eta, churn, rng, signal, vary } = options;
+    const { churn, rng, signal, vary } = options;
     const scheduler = this.schedulerFor(options);
+    const eta = etaOf(options, scheduler);
     const steps = scheduler.timesteps.length;
     const own = noiseOf(rng, seed, [...size, this.model.unet.out_channels]);
     const varied = variation !== undefined && vary !== undefined;

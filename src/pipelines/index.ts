@@ -25,7 +25,7 @@ export {
   inpaintDefaultsOf,
 } from './inpaint.js';
 export { type InterpolatedPicture, type InterpolateOptions, interpolate } from './interpolate.js';
-export { checkPalette, type LookOptions, PALETTE_STRENGTH, SCRIBBLE_STRENGTH } from './looks.js';
+export { etaOf, type LookOptions, PALETTE_STRENGTH, SCRIBBLE_STRENGTH } from './looks.js';
 export { DEFAULT_MODEL, findModel, type LoadedModel, loadModel, shippedModels } from './model.js';
 export { betweenNoises, checkVary, type DrawNoise, noiseOf, RNGS, type Rng } from './noise.js';
 export { type PaintOptions, paint } from './paint.js';

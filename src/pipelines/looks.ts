@@ -54,7 +54,7 @@ export function checkLooks(options: LookOptions, scheduler: Sampler): void {
 }
 
 /** @throws InputError for a palette of less than two colours, or what is no colour */
-export function checkPalette(palette: readonly Colour[]): void {
+function checkPalette(palette: readonly Colour[]): void {
   const odd = palette.find((colour) => colour.length !== 3 || colour.some((x) => !(x >= 0 && x <= 255)));
   if (odd) throw new InputError(`[${odd}] is no colour — palette — give three numbers from 0 to 255`);
   if (new Set(palette.map(String)).size < 2)
@@ -72,6 +72,14 @@ export async function targetsOf(options: LookOptions, size: readonly [number, nu
     ...(scribble ? [new ScribbleTarget(await fittedScribble(scribble, size), scribbleStrength)] : []),
     ...(palette ? [new PaletteTarget(palette, paletteStrength)] : []),
   ];
+}
+
+/**
+ * DDIM's noise: under a scribble 1 unless told otherwise, since steps that add noise of their own mend what a strong hand
+ * has left between one thing and another.
+ */
+export function etaOf(options: LookOptions & { readonly eta?: number }, scheduler: Sampler): number {
+  return options.eta ?? scheduler.defaultEta ?? (options.scribble ? 1 : 0);
 }
 
 /** What predicts for one picture on its way to the targets; without any, the very denoiser given. */
