@@ -1,5 +1,5 @@
 /** The distance of a picture from a palette: of each of its colours from the nearest one there is. */
-import { type Lab, oklab } from './oklab.js';
+import { type Lab, oklab, oklabPullBack } from './oklab.js';
 import type { Pull, Target } from './steering.js';
 
 /** Red, green and blue, 0 to 255. */
@@ -33,23 +33,21 @@ export class PaletteTarget implements Target {
   pull(picture: Float32Array): Pull {
     const { colours } = this;
     const pixels = picture.length / 3;
-    const points = Array.from({ length: pixels }, (_, p) =>
-      oklab(picture[3 * p], picture[3 * p + 1], picture[3 * p + 2]),
-    );
+    const labs = Array.from({ length: pixels }, (_, p) => labAt(picture, p));
     // Of each pixel, where it is led: Σ of slope·(pixel − colour) over the colours.
-    const by = points.map((): [number, number, number] => [0, 0, 0]);
+    const by = labs.map((): [number, number, number] => [0, 0, 0]);
     const add = (p: number, colour: Lab, slope: number): void => {
-      for (let i = 0; i < 3; i++) by[p][i] += 2 * slope * (points[p].lab[i] - colour[i]);
+      for (let i = 0; i < 3; i++) by[p][i] += 2 * slope * (labs[p][i] - colour[i]);
     };
     let loss = 0;
-    for (const [p, { lab }] of points.entries()) {
+    for (const [p, lab] of labs.entries()) {
       const colour = nearest(lab, colours);
       loss += squaredDistance(lab, colour) / pixels;
       add(p, colour, 1 / pixels);
     }
     const tau = NEAR ** 2;
     for (const colour of colours) {
-      const shares = points.map(({ lab }) => Math.exp(-squaredDistance(lab, colour) / tau));
+      const shares = labs.map((lab) => Math.exp(-squaredDistance(lab, colour) / tau));
       // From where no pixel is near, nothing leads.
       const total = shares.reduce((a, b) => a + b, 1e-9 * pixels);
       const weight = USED / colours.length;
@@ -57,7 +55,8 @@ export class PaletteTarget implements Target {
       for (const [p, share] of shares.entries()) add(p, colour, (weight * share) / total);
     }
     const gradient = new Float32Array(picture.length);
-    for (const [p, { pullBack }] of points.entries()) gradient.set(pullBack(by[p]), 3 * p);
+    for (const [p, slopes] of by.entries())
+      gradient.set(oklabPullBack(picture[3 * p], picture[3 * p + 1], picture[3 * p + 2], slopes), 3 * p);
     return { loss, gradient };
   }
 }
@@ -71,7 +70,10 @@ function nearest(lab: Lab, colours: readonly Lab[]): Lab {
   return found;
 }
 
-const labOf = ([r, g, b]: Colour): Lab => oklab(r / 127.5 - 1, g / 127.5 - 1, b / 127.5 - 1).lab;
+const labOf = ([r, g, b]: Colour): Lab => oklab(r / 127.5 - 1, g / 127.5 - 1, b / 127.5 - 1);
+
+const labAt = (picture: Float32Array, p: number): Lab =>
+  oklab(picture[3 * p], picture[3 * p + 1], picture[3 * p + 2]);
 
 const squaredDistance = (a: Lab, b: Lab): number =>
   (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2;
@@ -83,9 +85,10 @@ const squaredDistance = (a: Lab, b: Lab): number =>
 export function paletteDistance(picture: Float32Array, palette: readonly Colour[]): number {
   const colours = palette.map(labOf);
   let sum = 0;
-  for (let i = 0; i < picture.length; i += 3) {
-    const { lab } = oklab(picture[i], picture[i + 1], picture[i + 2]);
+  const pixels = picture.length / 3;
+  for (let p = 0; p < pixels; p++) {
+    const lab = labAt(picture, p);
     sum += Math.sqrt(squaredDistance(lab, nearest(lab, colours)));
   }
-  return sum / (picture.length / 3);
+  return sum / pixels;
 }

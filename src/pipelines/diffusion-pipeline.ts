@@ -255,10 +255,10 @@ export class DiffusionPipeline {
     if (!Number.isInteger(count) || count < 1)
       throw new InputError(`${count} pictures are not possible — --count — give a whole number from 1`);
     checkSeed(first);
-    if (vary !== undefined) checkVary(vary);
+    const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
+    if (vary !== undefined) checkVary(vary, Math.ceil(count / Math.max(1, labels.length)));
     if (options.rng !== undefined) checkRng(options.rng);
     checkGuidance(options);
-    const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
     checkSpeed(options, this.model.network, this.sampleSize(options.size));
     const scheduler = this.schedulerFor(options);
     requireLevels(options, scheduler);

@@ -78,10 +78,17 @@ export function variedNoise(draw: DrawNoise, seed: number, variation: number, va
   };
 }
 
-/** @throws InputError for a share outside 0 to 1 */
-export function checkVary(vary: number): void {
-  if (vary >= 0 && vary <= 1) return;
-  throw new InputError(`a variation of ${vary} is not possible — --vary — give a number from 0 to 1`);
+/**
+ * @param times how many pictures of a label there are to be
+ * @throws InputError for a share outside 0 to 1, and for the same picture several times
+ */
+export function checkVary(vary: number, times = 1): void {
+  if (!(vary >= 0 && vary <= 1))
+    throw new InputError(`a variation of ${vary} is not possible — --vary — give a number from 0 to 1`);
+  if (vary === 0 && times > 1)
+    throw new InputError(
+      `a variation of 0 is the picture itself, ${times} times — --vary — give more than 0, or --count 1`,
+    );
 }
 
 /** PyTorch's [C, H, W] as [H, W, C]. */

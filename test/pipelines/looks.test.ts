@@ -151,6 +151,13 @@ describe('variations', () => {
     expect((await draw({ vary: 0, scheduler: 'ddpm' }))[0].data).toEqual(own.data);
   });
 
+  it('of one noise may show several labels', async () => {
+    const labels = ['ant', 'bee'];
+    const both = await draw({ vary: 0, count: 2, label: labels });
+    for (const [i, label] of labels.entries())
+      expect(both[i].data).toEqual((await draw({ label }))[0].data);
+  });
+
   it('take PyTorch’s noise of the picture', async () => {
     const [own] = await draw({ rng: 'torch' });
     expect((await draw({ vary: 0, rng: 'torch' }))[0].data).toEqual(own.data);
@@ -178,6 +185,7 @@ describe('what cannot be', () => {
     [{ vary: -0.1 }, /--vary/],
     [{ vary: 1.5 }, /--vary/],
     [{ vary: Number.NaN }, /--vary/],
+    [{ vary: 0, count: 2 }, /itself, 2 times.*--vary/],
   ])('%j', (options, message) => {
     expect(() => open.labelled.plan(options)).toThrow(InputError);
     expect(() => open.labelled.plan(options)).toThrow(message);
