@@ -19,9 +19,11 @@ export interface TrainArgs {
   steps?: number;
   minutes?: number;
   batch?: number;
+  accumulate?: number;
   lr?: number;
   'checkpoint-every'?: number;
   'eval-every'?: number;
+  'held-back'?: number;
   seed?: number;
   flip?: boolean;
   background?: string;
@@ -48,8 +50,9 @@ export const train: CommandModule<object, TrainArgs> = {
       .option('resume', { type: 'string', describe: 'Run directory to go on with, with its own settings' })
       .option('preset', {
         type: 'string',
-        choices: ['tiny', 'small', 'base'],
-        describe: 'tiny: 16×16 pixels, under a minute; small: 64×64 by latents (default); base: 128×128',
+        choices: ['tiny', 'light', 'small', 'base'],
+        describe:
+          'tiny: 16×16 pixels, under a minute; light and small: 64×64 by latents; base: 128×128. Default: what fits --minutes, or small',
       })
       .option('config', {
         type: 'string',
@@ -88,14 +91,23 @@ export const train: CommandModule<object, TrainArgs> = {
       .option('steps', { type: 'number', describe: 'Steps of the last stage (with --resume: the new total)' })
       .option('minutes', {
         type: 'number',
-        describe: 'Train for about so long instead; both stages share it',
+        describe: 'Train for about so long instead; both stages share it, and it chooses the preset',
       })
       .option('batch', { type: 'number', describe: 'Pictures a step of the last stage' })
+      .option('accumulate', {
+        type: 'number',
+        describe: 'Batches whose gradients make one step, in the memory of one batch (default 1)',
+      })
       .option('lr', { type: 'number', describe: 'Learning rate of the last stage' })
       .option('checkpoint-every', { type: 'number', describe: 'Steps between checkpoints and sample sheets' })
       .option('eval-every', {
         type: 'number',
         describe: 'Steps between measurements of the quality: KID of 100 pictures, into metrics.jsonl',
+      })
+      .option('held-back', {
+        type: 'number',
+        describe:
+          'Share of the pictures that is measured on, not trained on (light, small, base, --init: 0.05)',
       })
       .option('seed', { type: 'number', describe: 'Seed of everything random (default 0)' })
       .option('flip', { type: 'boolean', describe: 'Train on mirrored pictures too' })

@@ -23,11 +23,12 @@ const clock = (): number => {
 };
 
 const { data, out, config, size, seed, cpuSeconds } = JSON.parse(process.argv[2]) as Order;
+const minutes = cpuSeconds / 60;
 const result = await train({
   data,
   out,
-  config: await configOf({ config, size, seed }),
-  minutes: cpuSeconds / 60,
+  config: await configOf({ config, size, seed, minutes }, { clock }),
+  minutes,
   clock,
   onNote: (line) => process.stderr.write(`${line}\n`),
 });

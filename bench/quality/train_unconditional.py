@@ -6,7 +6,9 @@ cosine after 500 steps of warm-up, EMA with the power 3/4. Its augmentation is o
 Two things are not the example's: training ends when the process has used its CPU seconds, and the warm-up is a tenth of
 the steps at most, without which a short run would never leave it.
 
-    python train_unconditional.py DATA OUT SIZE SEED CPU_SECONDS
+A settings file for UNet2DModel (the example's --model_config_name_or_path) gives it another network.
+
+    python train_unconditional.py DATA OUT SIZE SEED CPU_SECONDS [NETWORK.json]
 """
 import json
 import math
@@ -37,15 +39,15 @@ files = sorted(f for f in Path(data).rglob("*") if f.suffix.lower() in EXTENSION
 pictures = torch.from_numpy(np.stack([read(f) for f in files])).permute(0, 3, 1, 2)
 
 attention = 4
-model = UNet2DModel(
-    sample_size=size,
-    in_channels=3,
-    out_channels=3,
-    layers_per_block=2,
-    block_out_channels=(128, 128, 256, 256, 512, 512),
-    down_block_types=tuple("AttnDownBlock2D" if i == attention else "DownBlock2D" for i in range(6)),
-    up_block_types=tuple("AttnUpBlock2D" if i == 5 - attention else "UpBlock2D" for i in range(6)),
-)
+network = {
+    "layers_per_block": 2,
+    "block_out_channels": (128, 128, 256, 256, 512, 512),
+    "down_block_types": ["AttnDownBlock2D" if i == attention else "DownBlock2D" for i in range(6)],
+    "up_block_types": ["AttnUpBlock2D" if i == 5 - attention else "UpBlock2D" for i in range(6)],
+}
+if len(sys.argv) > 6:
+    network = json.loads(Path(sys.argv[6]).read_text())
+model = UNet2DModel(sample_size=size, in_channels=3, out_channels=3, **network)
 noise_scheduler = DDPMScheduler(num_train_timesteps=1000)
 optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8)
 ema = EMAModel(model.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0, power=3 / 4)

@@ -43,7 +43,8 @@ export function samplingOptions<T>(yargs: Argv<T>) {
       type: 'string',
       array: true,
       nargs: 1,
-      describe: 'Label by name or number; several, with commas between or each its own, are taken in turn',
+      describe:
+        'Label by name or number; several, with commas between or each its own, are taken in turn; one+other:2 blends',
     })
     .option('prompt', {
       type: 'string',

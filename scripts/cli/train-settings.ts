@@ -5,9 +5,12 @@ import { fileError } from '../../src/files/index.js';
 import {
   type DistillConfig,
   override,
+  type Plan,
+  type PlanOptions,
   parseDistillConfig,
   parseRefineConfig,
   parseTrainConfig,
+  planByMinutes,
   presetConfig,
   type RefineConfig,
   settingsOf,
@@ -15,10 +18,16 @@ import {
 } from '../../src/training/index.js';
 import type { TrainArgs } from '../train.js';
 
-/** The settings that options make: over the preset, those of the file, and over both the options' own. */
-export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
+/**
+ * The settings that options make: over the preset, those of the file, and over both the options' own.
+ * @param planning how the preset is chosen where minutes are given and no preset is
+ */
+export async function configOf(
+  argv: Partial<TrainArgs>,
+  planning: Omit<PlanOptions, 'minutes' | 'size'> & { onPlan?: (plan: Plan) => void } = {},
+): Promise<TrainConfig> {
   const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
-  const { named, base } = await baseOf(argv, file);
+  const { named, base } = await baseOf(argv, file, planning);
   const given = {
     ...(argv.size === undefined ? {} : { size: argv.size }),
     ...(argv.seed === undefined ? {} : { seed: argv.seed }),
@@ -26,10 +35,11 @@ export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
     ...(argv.fit === undefined ? {} : { fit: argv.fit }),
     ...(argv.strict === undefined ? {} : { strict: argv.strict }),
     ...(argv.flip === undefined ? {} : { augment: { flip: argv.flip } }),
+    ...(argv['held-back'] === undefined ? {} : { diffusion: { held_back: argv['held-back'] } }),
   };
   const merged = merge(merge(base, file), given);
   let config = parseTrainConfig(merged, argv.config ?? named);
-  config = override(config, argv.stage ?? 'all', argv.steps, argv.lr, argv.batch);
+  config = override(config, argv.stage ?? 'all', argv.steps, argv.lr, argv.batch, argv.accumulate);
   const every = argv['checkpoint-every'];
   if (every !== undefined) {
     config = {
@@ -41,16 +51,26 @@ export async function configOf(argv: Partial<TrainArgs>): Promise<TrainConfig> {
   return config;
 }
 
-/** What the file's settings lie over: a preset's, those of the model that training starts from, or nothing. */
+/**
+ * What the file's settings lie over: a preset's, those of the model that training starts from, what fits the minutes, or
+ * nothing.
+ */
 async function baseOf(
-  { preset, init }: Partial<TrainArgs>,
+  { preset, init, minutes, size, stage = 'all', autoencoder }: Partial<TrainArgs>,
   file: Json,
+  planning: Parameters<typeof configOf>[1],
 ): Promise<{ named: string; base: Json }> {
   const known = preset ?? file.preset;
   const network = isObject(file.diffusion) && 'model' in (file.diffusion as Json);
   if (known === undefined && network) return { named: 'the settings', base: {} };
   if (known === undefined && init !== undefined)
     return { named: `--init ${init}`, base: await settingsOf(init) };
+  if (known === undefined && minutes !== undefined && stage === 'all' && autoencoder === undefined) {
+    const settled = size ?? (typeof file.size === 'number' ? file.size : undefined);
+    const plan = await planByMinutes({ ...planning, minutes, size: settled });
+    planning?.onPlan?.(plan);
+    return { named: `--minutes ${minutes}`, base: plan.config };
+  }
   const name = String(known ?? 'small');
   return { named: `--preset ${name}`, base: presetConfig(name) };
 }
@@ -70,6 +90,7 @@ const NOT_DISTILLED = [
   'cache',
   'scale',
   'eval-every',
+  'held-back',
 ] as const;
 
 export async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {
@@ -84,6 +105,7 @@ export async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {
     steps: argv.steps,
     learning_rate: argv.lr,
     batch_size: argv.batch,
+    gradient_accumulation_steps: argv.accumulate,
     checkpoint_every: argv['checkpoint-every'],
     student_steps: argv['distill-steps'],
   };
@@ -106,8 +128,10 @@ export async function refineConfigOf(argv: TrainArgs): Promise<RefineConfig> {
     steps: argv.steps,
     learning_rate: argv.lr,
     batch_size: argv.batch,
+    gradient_accumulation_steps: argv.accumulate,
     checkpoint_every: argv['checkpoint-every'],
     scale: argv.scale,
+    held_back: argv['held-back'],
     background: argv.background,
     fit: argv.fit,
   };

@@ -3,6 +3,7 @@ import { type Engine, requireEngine } from '../../src/engine/engines.js';
 import { InputError } from '../../src/errors.js';
 import {
   distill,
+  type Plan,
   resumeTraining,
   type StepReport,
   type TrainResult,
@@ -61,6 +62,7 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
   for (const name of [
     'steps',
     'batch',
+    'accumulate',
     'size',
     'checkpoint-every',
     'eval-every',
@@ -80,6 +82,8 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
         'config',
         'size',
         'batch',
+        'accumulate',
+        'held-back',
         'seed',
         'flip',
         'background',
@@ -111,13 +115,17 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
   }
   const distilled = argv.distill === undefined ? undefined : await distillConfigOf(argv);
   const refined = argv.refine === undefined ? undefined : await refineConfigOf(argv);
-  const config = argv.resume === undefined && !distilled && !refined ? await configOf(argv) : undefined;
   const display = new Display(argv.quiet);
+  const { threads } = argv;
+  const config =
+    argv.resume === undefined && !distilled && !refined
+      ? await configOf(argv, { engine, threads, onPlan: (plan) => display.note(planText(plan)) })
+      : undefined;
   const started = performance.now();
   const result = await interruptible(async (signal) => {
     const common = {
       engine,
-      threads: argv.threads,
+      threads,
       minutes: argv.minutes,
       stage: argv.stage,
       cache: argv.cache,
@@ -166,6 +174,11 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
     }
   });
   report(result, argv, (performance.now() - started) / 1000);
+}
+
+function planText({ preset, size, pace, seen, minutes }: Plan): string {
+  const [pictures, seconds] = [seen.toPrecision(2), pace.toPrecision(2)];
+  return `${minutes} minutes: --preset ${preset} at ${size}×${size}, whose network takes ${seconds} s a step and will see about ${Number(pictures)} pictures`;
 }
 
 function report(result: TrainResult, argv: TrainArgs, seconds: number): void {

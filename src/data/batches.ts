@@ -13,6 +13,8 @@ export interface BatchOptions {
   seed: number | bigint;
   /** Default none. */
   augment?: AugmentOptions;
+  /** The pictures of the dataset that are used; default all. */
+  only?: Uint32Array;
 }
 
 export interface Batch {
@@ -71,21 +73,25 @@ export class BatchOrder {
 export class Batches {
   readonly order: BatchOrder;
   private readonly augment: AugmentOptions;
+  private readonly only: Uint32Array | undefined;
 
   /** @throws InputError when the batch size or an augmentation is out of its range */
   constructor(
     readonly dataset: Dataset,
-    { batchSize, seed, augment = {} }: BatchOptions,
+    { batchSize, seed, augment = {}, only }: BatchOptions,
   ) {
-    this.order = new BatchOrder(dataset.count, batchSize, seed);
+    this.order = new BatchOrder(only?.length ?? dataset.count, batchSize, seed);
     checkAugment(augment, dataset.size);
     this.augment = augment;
+    this.only = only;
   }
 
   /** The batch of a step, from 0: a pure function of (seed, step, batch size) and the dataset. */
   batchAt(step: number): Batch {
     const { size, pixels, labelIds } = this.dataset;
-    const { indices, epochs } = this.order.at(step);
+    const { indices: positions, epochs } = this.order.at(step);
+    const { only } = this;
+    const indices = only ? positions.map((position) => only[position]) : positions;
     const stride = size * size * 3;
     const out = new Float32Array(indices.length * stride);
     indices.forEach((index, k) => {

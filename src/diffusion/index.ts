@@ -6,6 +6,7 @@ export {
   makeBetas,
   rescaleZeroTerminalSnr,
 } from './betas.js';
+export { EDM_PREDICTION, edmSample } from './edm.js';
 export { flowSample } from './flow.js';
 export {
   addNoise,

@@ -2,8 +2,17 @@
 import path from 'node:path';
 import type { JsonObject } from '../checkpoint/json.js';
 import type { PipelineDir } from '../checkpoint/pipeline.js';
+import { EDM_PREDICTION } from '../diffusion/index.js';
 import { defaultsOf } from '../pipelines/model.js';
-import { drawingSampler, isDiffusion, SAMPLERS, type Sampler, type Scheduler } from '../schedulers/index.js';
+import {
+  drawingSampler,
+  EDM,
+  isDiffusion,
+  processOf,
+  SAMPLERS,
+  type Sampler,
+  type Scheduler,
+} from '../schedulers/index.js';
 import type { UNetNetwork } from '../unet/index.js';
 import type { Findings } from './findings.js';
 
@@ -89,9 +98,13 @@ export async function examineScheduler(
   return made;
 }
 
+const isEDM = (made: Sampler): boolean => processOf(made.toConfig()) === EDM;
+
 function compareWithRecipe(made: Sampler, recipe: JsonObject, where: string, findings: Findings): void {
   for (const key of SHARED) {
-    const [given, trained] = [made.config[key], recipe[key]];
+    // EDM's schedulers call the network's own output "epsilon".
+    const own = key === 'prediction_type' && recipe[key] === EDM_PREDICTION && isEDM(made);
+    const [given, trained] = [made.config[key], own ? 'epsilon' : recipe[key]];
     if (given !== undefined && trained !== undefined && given !== trained)
       findings.error(
         'scheduler',

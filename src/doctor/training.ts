@@ -5,6 +5,7 @@ import { type JsonObject, readJsonObject } from '../checkpoint/json.js';
 import { listStates } from '../checkpoint/state.js';
 import { isFile } from '../files/index.js';
 import type { Findings } from './findings.js';
+import { memorisation, overfitting } from './overfitting.js';
 
 /** Steps below which figures say nothing. */
 const FEW = 100;
@@ -72,6 +73,8 @@ export async function examineTraining(dir: string, findings: Findings): Promise<
     examineGradients(steps, stageOf(saved), file, findings);
   }
   examineColours(lines, file, findings);
+  for (const learned of [overfitting(lines), memorisation(lines)])
+    if (learned) findings.warn('training', `${learned.what} — ${file} — ${learned.todo}`);
   await examineEpochs(dir, steps, stageOf(saved), findings);
 }
 
@@ -181,7 +184,8 @@ async function examineEpochs(
   const model = await readJsonObject(path.join(dir, 'model', 'sumi.json')).catch((): JsonObject => ({}));
   const pictures = (model.recipe as JsonObject | undefined)?.pictures;
   if (!last || typeof pictures !== 'number' || typeof stage.batch_size !== 'number' || pictures < 1) return;
-  const seen = (last.step * stage.batch_size) / pictures;
+  const batches = Number(stage.gradient_accumulation_steps ?? 1);
+  const seen = (last.step * stage.batch_size * batches) / pictures;
   if (seen > SEEN)
     findings.warn(
       'training',

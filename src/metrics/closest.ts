@@ -33,8 +33,7 @@ export function memorisationOf(
   random: Random,
 ): Memorisation {
   const own = nearest(generated.features, real.features);
-  const all = comparison(real.features, heldBack?.features, random);
-  const compared = all.filter((d) => d > TWIN * lengthOf(real.features)).sort();
+  const { compared, twins } = realDistances(real.features, heldBack?.features, random);
   if (compared.length === 0) {
     throw new InputError(
       heldBack
@@ -47,7 +46,7 @@ export function memorisationOf(
   return {
     ...judged,
     comparedWith: heldBack ? 'held-back pictures' : 'real pictures among themselves',
-    twins: all.length - compared.length,
+    twins,
     generatedDistances: quantilesOf(own.distance.slice().sort()),
     realDistances: quantilesOf(compared),
     pairs: order.slice(0, PAIRS).map((i) => ({
@@ -61,10 +60,16 @@ export function memorisationOf(
   };
 }
 
-/** How far real pictures are from the nearest other real picture. */
-function comparison(real: Matrix, heldBack: Matrix | undefined, random: Random): Float64Array {
+/** How far real pictures are from the nearest other real picture, sorted, and how many more are another's copy. */
+export function realDistances(
+  real: Matrix,
+  heldBack: Matrix | undefined,
+  random: Random,
+): { compared: Float64Array; twins: number } {
   const { rows, features } = sample(heldBack ?? real, MOST_COMPARED, random);
-  return nearest(features, real, heldBack ? undefined : (i) => rows[i]).distance;
+  const { distance } = nearest(features, real, heldBack ? undefined : (i) => rows[i]);
+  const compared = distance.filter((d) => d > TWIN * lengthOf(real)).sort();
+  return { compared, twins: distance.length - compared.length };
 }
 
 /** Root of the rows' mean squared length. */

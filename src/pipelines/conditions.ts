@@ -1,6 +1,7 @@
 /** What a network is told of a picture, from options as they are given. */
 import { InputError } from '../errors.js';
 import { Random } from '../random.js';
+import { parseBlend } from './blend.js';
 import type { Condition } from './denoise.js';
 import type { SamplingOptions } from './diffusion-pipeline.js';
 import { GUIDE_SCALE } from './guide-model.js';
@@ -87,9 +88,15 @@ export function conditionOf(
     if (label !== undefined) labelIndex(model, label, '--label');
     return { label: null, nullLabel: null, guidanceScale: scale, name: null };
   }
+  const common = { nullLabel, guidanceScale: scale };
+  const given = String(label);
+  const blend = labels.includes(given)
+    ? null
+    : parseBlend(given, (part) => labelIndex(model, part, '--label'), '--label');
+  if (blend) return { ...common, label: blend[0].label, blend, name: given };
   const index =
     label === undefined ? new Random(seed, 'label').int(labels.length) : labelIndex(model, label, '--label');
-  return { label: index, nullLabel, guidanceScale: scale, name: labels[index] ?? String(index) };
+  return { ...common, label: index, name: labels[index] ?? String(index) };
 }
 
 /** Weight of guidance unless told otherwise. @param away whether there is a label to lead away from */

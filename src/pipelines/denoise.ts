@@ -6,6 +6,7 @@ import { RunError } from '../errors.js';
 import { classifierFree } from '../guidance/index.js';
 import type { Churn, Sampler } from '../schedulers/index.js';
 import { isClassConditional, type UNetNetwork } from '../unet/index.js';
+import type { BlendPart } from './blend.js';
 import { type Forward, NetworkRuns } from './forward.js';
 import type { PromptEncoder } from './text.js';
 
@@ -13,6 +14,8 @@ import type { PromptEncoder } from './text.js';
 export interface Condition {
   /** Class index; null for a network without classes. */
   readonly label: number | null;
+  /** Several classes in place of `label`, by the denoiser of `blending`. */
+  readonly blend?: readonly BlendPart[];
   /** Class of the other pass of guidance, that of none or a negative one; null: no guidance. */
   readonly nullLabel: number | null;
   /** Weight of guidance (Ho & Salimans 2022): 1 is the plain conditional prediction. */

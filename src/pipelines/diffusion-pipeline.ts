@@ -268,6 +268,10 @@ export class DiffusionPipeline {
       const seed = vary === undefined ? first + i : first;
       const { name, ...condition } = this.condition(seed, given, options.guidanceScale, options);
       requireGuidance(options, this.guide !== null, condition.guidanceScale);
+      if (condition.blend && (options.cacheInterval ?? 1) > 1)
+        throw new InputError(
+          'features cannot be kept where several labels are drawn at once — --fast — leave it out, or give one label',
+        );
       return { seed, label: name, condition, ...(vary !== undefined && { variation: i }) };
     });
   }

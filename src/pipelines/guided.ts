@@ -13,6 +13,7 @@ import {
   withinInterval,
 } from '../guidance/index.js';
 import { isDiffusion, type Sampler, type Scheduler } from '../schedulers/index.js';
+import { blending } from './blend.js';
 import type { Condition, Denoiser } from './denoise.js';
 
 export interface GuidanceOptions {
@@ -86,7 +87,8 @@ export function denoiserFor(
   scheduler: Sampler,
   options: GuidanceOptions,
 ): Pick<Denoiser, 'predict'> {
-  return guide || variesGuidance(options) ? new GuidedDenoiser(own, guide, scheduler, options) : own;
+  const varies = guide !== null || variesGuidance(options);
+  return blending(() => (varies ? new GuidedDenoiser(own, guide, scheduler, options) : own));
 }
 
 /** Predicts under guidance; it may remember the steps before, so each picture has its own. */

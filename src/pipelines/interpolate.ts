@@ -1,4 +1,5 @@
 /** Pictures between pictures: from one seed to another, from one label or text to another. */
+import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../errors.js';
 import { type Denoiser, denoise } from './denoise.js';
 import type {
@@ -133,7 +134,7 @@ function framesOf(
 
 type Condition = PlannedPicture['condition'];
 
-const differs = (a: Condition, b: Condition): boolean => a.label !== b.label || a.prompt !== b.prompt;
+const differs = (a: Condition, b: Condition): boolean => !isDeepStrictEqual(a, b);
 
 /** Predicts for two conditions and takes the mean, weighed by `t`. Each has guidance of its own, which may remember. */
 function mixed(

@@ -59,15 +59,17 @@ export function parseSchedulerConfig(text: string): unknown {
 
 type SamplerClass = new (config: object) => Sampler;
 
+const DDPM = 'DDPM’s process';
+export const EDM = 'EDM’s preconditioning';
+export const FLOW = 'a flow';
+
 /** What models are of, and the schedulers that draw with them; those of DDPM's process are `SCHEDULERS`. */
 const OTHERS: readonly [process: string, schedulers: readonly SamplerClass[]][] = [
   ['a time from 0 to 1', [IPNDMScheduler]],
-  ['EDM’s preconditioning', [EDMEulerScheduler, EDMDPMSolverMultistepScheduler]],
-  ['a flow', [FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler]],
+  [EDM, [EDMEulerScheduler, EDMDPMSolverMultistepScheduler]],
+  [FLOW, [FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler]],
   ['consistency', [CMStochasticIterativeScheduler]],
 ];
-const DDPM = 'DDPM’s process';
-export const FLOW = 'a flow';
 
 /** All classes that draw. */
 export const SAMPLERS: readonly SamplerClass[] = [

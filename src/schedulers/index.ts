@@ -33,6 +33,7 @@ export { EulerAncestralDiscreteScheduler, EulerDiscreteScheduler } from './euler
 export { FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler } from './flow-match.js';
 export {
   drawingSampler,
+  EDM,
   FLOW,
   isDiffusion,
   parseSchedulerConfig,

@@ -20,6 +20,7 @@ import { InputError } from '../errors.js';
 import { isFile, writeFileAtomic } from '../files/index.js';
 import { contactSheet, writePng } from '../image/index.js';
 import { Random } from '../random.js';
+import { picturesAStep } from './accumulate.js';
 import { autoencoderBatch, autoencoderLoss, encodeDataset, reconstruct } from './autoencoder.js';
 import type { AutoencoderStage, TrainConfig } from './config.js';
 import { fingerprintOf, runStage, type StageOptions, type StageResult } from './loop.js';
@@ -86,7 +87,7 @@ export async function trainAutoencoder(
   const specs = autoencoderSpecs(model);
   const random = new Random(config.seed, 'autoencoder');
   const batches = new Batches(dataset, {
-    batchSize: settings.batch_size,
+    batchSize: picturesAStep(settings),
     seed: config.seed,
     augment: config.augment,
   });
@@ -95,7 +96,7 @@ export async function trainAutoencoder(
     dataset.fingerprint,
     model,
     config.seed,
-    settings.batch_size,
+    picturesAStep(settings),
     config.augment,
   );
   const finished = options.newLength ? null : await finishedAutoencoder(dir);

@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import type { JsonObject } from '../checkpoint/json.js';
 import { type PipelineDir, readPipelineDir, type SchedulerComponent } from '../checkpoint/pipeline.js';
 import { type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
-import { Batches, BatchOrder, type Dataset } from '../data/index.js';
-import { FLOW_PREDICTION } from '../diffusion/index.js';
+import { Batches, BatchOrder, type Dataset, floatPictures } from '../data/index.js';
+import { EDM_PREDICTION, FLOW_PREDICTION } from '../diffusion/index.js';
 import { initParams } from '../engine/params.js';
 import { mirror } from '../image/index.js';
 import { Random } from '../random.js';
-import { FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
+import { EDMEulerScheduler, FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
+import { picturesAStep } from './accumulate.js';
 import { encodeDataset } from './autoencoder.js';
 import type { TrainedAutoencoder } from './autoencoder-stage.js';
 import { Captions, textModelOf } from './captions.js';
@@ -17,6 +18,7 @@ import type { TrainConfig } from './config.js';
 import { denoiserFor } from './denoiser.js';
 import { diffusionLoss, Noising } from './diffusion.js';
 import { keepsSchedule } from './from-model.js';
+import { HeldBackLoss, holdBack, measuredRows } from './held-back.js';
 import { weightsFrom } from './init.js';
 import { fingerprintOf, runStage, type StageOptions, type StageResult } from './loop.js';
 import { samplePath } from './run-dir.js';
@@ -47,38 +49,58 @@ export async function trainDiffusion(
   }
   const random = new Random(config.seed, 'diffusion');
   const nullLabel = labels > 0 || captions ? labels : null;
-  const noising = new Noising(settings, random, nullLabel);
+  const deviation = deviationOf(config, vae !== null);
+  const noising = new Noising(settings, random, nullLabel, deviation);
   const side = config.size / (vae?.network.downscale ?? 1);
-  const shape = [settings.batch_size, side, side, model.in_channels];
+  const split = holdBack(dataset, settings.held_back, config.seed, captions === null);
+  const held = split.held.length;
+  if (settings.held_back > 0)
+    options.onNote?.(
+      held > 0 ? `${held} of ${dataset.count} pictures are held back` : 'too few pictures to hold some back',
+    );
   const init = () => {
     const fresh = initParams(specs, random.fork('init'));
     return start ? weightsFrom(start, specs, fresh) : fresh;
   };
-  const clean = vae ? await latentBatches(vae, dataset, config, options) : pixelBatches(dataset, config);
+  const clean = vae
+    ? await latentBatches(vae, dataset, config, split.trained, options)
+    : pixelBatches(dataset, config, split.trained);
+  const inputs = (noise: Noising, { samples, labelIds }: CleanSamples, step: number) => {
+    const known = nullLabel === null ? null : labelIds.map((id) => (id < 0 ? nullLabel : id));
+    const shape = [labelIds.length, side, side, model.in_channels];
+    const { labels: told, ...feeds } = noise.batch({ samples, labels: known }, shape, step);
+    if (!told) return feeds;
+    return captions ? { ...feeds, context: captions.rows(told.data) } : { ...feeds, labels: told };
+  };
   const colours = datasetColours(dataset);
-  return runStage(
+  const loss = diffusionLoss(network);
+  let heldBack: HeldBackLoss | undefined;
+  if (held > 0) {
+    const still = new Noising({ ...settings, label_dropout: 0 }, random, nullLabel, deviation);
+    // Step 0 is none of training's: its noise and times are those of every measurement.
+    const of = (indices: number[]) => inputs(still, clean.plain(indices), 0);
+    const rows = measuredRows(split);
+    const most = settings.batch_size;
+    heldBack = new HeldBackLoss(specs, loss, of(rows.held), of(rows.trained), most, options);
+  }
+  const stage = runStage(
     {
       name: 'diffusion',
-      pictures: dataset.count,
+      pictures: split.trained.length,
       dir: run,
       settings,
       specs,
-      loss: diffusionLoss(network),
+      loss,
       init,
-      batch: (step) => {
-        const { samples, labelIds } = clean(step);
-        const known = nullLabel === null ? null : labelIds.map((id) => (id < 0 ? nullLabel : id));
-        const { labels: told, ...feeds } = noising.batch({ samples, labels: known }, shape, step);
-        if (!told) return feeds;
-        return captions ? { ...feeds, context: captions.rows(told.data) } : { ...feeds, labels: told };
-      },
+      batch: (step) => inputs(noising, clean.batch(step), step),
       fingerprint: fingerprintOf(
         dataset.fingerprint,
         model,
         config.seed,
-        settings.batch_size,
+        picturesAStep(settings),
         config.augment,
         vae?.network.config ?? null,
+        ...(held > 0 ? [held] : []),
       ),
       publish: async (ema, step) => {
         const dir = join(run, 'model');
@@ -106,7 +128,7 @@ export async function trainDiffusion(
               resolution: config.size,
               ...known,
               defaults: samplingDefaults(config),
-              recipe: { step, pictures: dataset.count, config: config as unknown as JsonObject },
+              recipe: { step, pictures: split.trained.length, config: config as unknown as JsonObject },
             },
           },
           options.dtype,
@@ -114,12 +136,20 @@ export async function trainDiffusion(
         const shown = captions ? { texts: labels > 0 ? dataset.labels : [''] } : { labels: dataset.labels };
         const { engine, threads } = options;
         const pictures = await sampleSheet(dir, samplePath(run, step), shown, { engine, threads });
-        return colourFacts(coloursOf(pictures), colours);
+        const facts = colourFacts(coloursOf(pictures), colours);
+        // Who stops now waits for no figure.
+        if (!heldBack || options.signal?.aborted) return facts;
+        const losses = await heldBack.measure(ema);
+        options.onNote?.(
+          `step ${step}: loss ${losses.held_back_loss} on ${held} held-back pictures, ${losses.train_loss} on training pictures`,
+        );
+        return { ...facts, ...losses };
       },
       measure: options.measure,
     },
     options,
   );
+  return stage.finally(() => heldBack?.dispose());
 }
 
 /** The text encoder and the tokenizer of a checkpoint, to be copied as they are. */
@@ -133,8 +163,13 @@ function textParts({
 /** How `generate` draws unless told otherwise; the names of schedulers are those for DDPM's process. */
 function samplingDefaults({ diffusion, sampling }: TrainConfig): JsonObject {
   const { scheduler, ...rest } = sampling;
-  return diffusion.prediction_type === FLOW_PREDICTION ? rest : { ...rest, scheduler };
+  const other = diffusion.prediction_type === FLOW_PREDICTION || diffusion.prediction_type === EDM_PREDICTION;
+  return other ? rest : { ...rest, scheduler };
 }
+
+/** Deviation of the samples as EDM's preconditioning takes it: latents are scaled to 1. */
+const deviationOf = ({ diffusion }: TrainConfig, latents: boolean): number =>
+  diffusion.sigma_data ?? (latents ? 1 : 0.5);
 
 /** The scheduler of the checkpoint that training started from while its noise schedule is kept, else one of Sumi's. */
 function schedulerFor(config: TrainConfig, latents: boolean, start: PipelineDir | null): SchedulerComponent {
@@ -144,6 +179,11 @@ function schedulerFor(config: TrainConfig, latents: boolean, start: PipelineDir 
   const { trained_betas, rescale_betas_zero_snr } = diffusion;
   if (prediction_type === FLOW_PREDICTION)
     return { className: FlowMatchEulerDiscreteScheduler.name, config: { num_train_timesteps, shift: 1 } };
+  if (prediction_type === EDM_PREDICTION)
+    return {
+      className: EDMEulerScheduler.name,
+      config: { num_train_timesteps, sigma_data: deviationOf(config, latents) },
+    };
   const ddpm = sampling.scheduler === 'ddpm';
   return {
     className: ddpm ? 'DDPMScheduler' : 'DDIMScheduler',
@@ -168,28 +208,48 @@ interface CleanSamples {
   readonly labelIds: Int32Array;
 }
 
-function pixelBatches(dataset: Dataset, config: TrainConfig): (step: number) => CleanSamples {
+interface CleanData {
+  /** What a step (from 1) trains on. */
+  readonly batch: (step: number) => CleanSamples;
+  /** Some pictures as they are. */
+  readonly plain: (indices: readonly number[]) => CleanSamples;
+}
+
+const labelsAt = ({ labelIds }: Dataset, indices: readonly number[]): Int32Array =>
+  Int32Array.from(indices, (i) => labelIds[i]);
+
+/** @param trained the pictures that are trained on */
+function pixelBatches(dataset: Dataset, config: TrainConfig, trained: Uint32Array): CleanData {
   const batches = new Batches(dataset, {
-    batchSize: config.diffusion.batch_size,
+    batchSize: picturesAStep(config.diffusion),
     seed: config.seed,
     augment: config.augment,
+    only: trained,
   });
-  return (step) => {
-    const { pixels, labelIds } = batches.batchAt(step - 1);
-    return { samples: pixels, labelIds };
+  return {
+    batch: (step) => {
+      const { pixels, labelIds } = batches.batchAt(step - 1);
+      return { samples: pixels, labelIds };
+    },
+    plain: (indices) => ({
+      samples: floatPictures(dataset, indices),
+      labelIds: labelsAt(dataset, indices),
+    }),
   };
 }
 
 /**
  * Latents are computed once: augmentation would have to be encoded anew each time, so only the mirrored pictures
  * are, as a second half of the data.
+ * @param trained the pictures that are trained on
  */
 async function latentBatches(
   vae: TrainedAutoencoder,
   dataset: Dataset,
   config: TrainConfig,
+  trained: Uint32Array,
   options: StageOptions,
-): Promise<(step: number) => CleanSamples> {
+): Promise<CleanData> {
   const { shift, crop, colour } = config.augment;
   if (shift || crop || colour) {
     options.onNote?.('latents are made once: of the augmentations only flip serves the diffusion model');
@@ -200,17 +260,24 @@ async function latentBatches(
   const parts = [await encoded(dataset)];
   if (config.augment.flip) parts.push(await encoded(mirrored(dataset)));
   const each = parts[0].length / dataset.count;
-  const order = new BatchOrder(dataset.count * parts.length, config.diffusion.batch_size, config.seed);
-  return (step) => {
-    const { indices } = order.at(step - 1);
-    const samples = new Float32Array(indices.length * each);
-    const labelIds = new Int32Array(indices.length);
-    indices.forEach((index, k) => {
-      const i = index % dataset.count;
-      samples.set(parts[Math.floor(index / dataset.count)].subarray(i * each, (i + 1) * each), k * each);
-      labelIds[k] = dataset.labelIds[i];
+  const order = new BatchOrder(trained.length * parts.length, picturesAStep(config.diffusion), config.seed);
+  const gather = (chosen: readonly { part: Float32Array; index: number }[]): CleanSamples => {
+    const samples = new Float32Array(chosen.length * each);
+    chosen.forEach(({ part, index }, k) => {
+      samples.set(part.subarray(index * each, (index + 1) * each), k * each);
     });
-    return { samples, labelIds };
+    const indices = chosen.map(({ index }) => index);
+    return { samples, labelIds: labelsAt(dataset, indices) };
+  };
+  return {
+    batch: (step) =>
+      gather(
+        Array.from(order.at(step - 1).indices, (position) => ({
+          part: parts[Math.floor(position / trained.length)],
+          index: trained[position % trained.length],
+        })),
+      ),
+    plain: (indices) => gather(indices.map((index) => ({ part: parts[0], index }))),
   };
 }
 

@@ -3,6 +3,8 @@ import {
   addNoise,
   alphaProdsAt,
   cumulativeAlphas,
+  EDM_PREDICTION,
+  edmSample,
   FLOW_PREDICTION,
   flowSample,
   lossWeights,
@@ -29,7 +31,7 @@ export interface CleanBatch {
 
 /**
  * Weighted mean squared error of the prediction (Ho et al. 2020, eq. 14). Batch: `sample` [N, H, W, C] noisy,
- * `timesteps` [N], `target` like `sample`, `weights` [N], `bands` [4, N] (which quarter of the
+ * `timesteps` [N], `target` like `sample`, `weights` [N], `bands` [N, 4] (which quarter of the
  * process each is in, as 0 and 1), `labels` int32 [N] for a model with classes, `context` [N, T, C] for one that is
  * told texts.
  */
@@ -40,7 +42,7 @@ export function diffusionLoss(network: UNetNetwork): LossFunction {
     const loss = tf.mean(tf.mul(perSample, weights)) as Scalar;
     const metrics: Record<string, Scalar> = { mse: tf.mean(perSample) as Scalar };
     for (let k = 0; k < BANDS; k++) {
-      const mask = tf.slice(bands, [k, 0], [1, -1]);
+      const mask = tf.reshape(tf.slice(bands, [0, k], [-1, 1]), [-1]);
       // A band without samples has no mean: 0 of 0 is no number.
       metrics[`mse_${k + 1}`] = tf.div(tf.sum(tf.mul(mask, perSample)), tf.sum(mask)) as Scalar;
     }
@@ -56,6 +58,8 @@ export class Noising {
     private readonly stage: DiffusionStage,
     private readonly random: Random,
     private readonly nullLabel: number | null,
+    /** Deviation of the samples, for EDM's preconditioning. */
+    private readonly sigmaData = 0.5,
   ) {
     this.alphasCumprod = cumulativeAlphas(makeBetas(stage));
   }
@@ -92,7 +96,7 @@ export class Noising {
       timesteps: { data: timesteps, shape: [n], dtype: 'float32' as const },
       target: { data: target, shape, dtype: 'float32' as const },
       weights: { data: weights, shape: [n], dtype: 'float32' as const },
-      bands: { data: bandsOf(times), shape: [BANDS, n], dtype: 'float32' as const },
+      bands: { data: bandsOf(times), shape: [n, BANDS], dtype: 'float32' as const },
     });
     if (predictionType === FLOW_PREDICTION) {
       const { sample, velocity } = flowSample(samples, noise, times);
@@ -102,6 +106,14 @@ export class Noising {
         velocity,
         new Float32Array(n).fill(1),
       );
+    }
+    if (predictionType === EDM_PREDICTION) {
+      const { p_mean: mean, p_std: deviation } = this.stage;
+      // The paper's mean is that of pixels, whose deviation is 0.5.
+      const unit = this.sigmaData / 0.5;
+      const levels = times.map((time) => unit * Math.exp(mean + deviation * Math.log(time / (1 - time))));
+      const { sample, target, timesteps } = edmSample(samples, noise, levels, this.sigmaData);
+      return feeds(sample, timesteps, target, new Float32Array(n).fill(1));
     }
     const timesteps = Float32Array.from(times, (time) => Math.floor(time * total));
     const alphaProds = alphaProdsAt(this.alphasCumprod, timesteps);
@@ -115,12 +127,13 @@ export class Noising {
 
   /**
    * The time of each sample, in [0, 1). Uniform ones are spread evenly over the batch from one random offset: the loss of a
-   * batch varies less than with independent ones (Kingma et al. 2021, appendix I.1). Others come in pairs about the middle,
-   * for the same reason.
+   * batch varies less than with independent ones (Kingma et al. 2021, appendix I.1). Others, the logistic
+   * function of normal numbers, come in pairs about the middle, for the same reason.
    */
   private times(n: number, step: number): Float64Array {
     const random = this.random.fork('timesteps', step);
-    if (this.stage.timestep_distribution === 'logit_normal') {
+    const { timestep_distribution: distribution, prediction_type: type } = this.stage;
+    if (distribution === 'logit_normal' || type === EDM_PREDICTION) {
       const half = random.normal(Math.ceil(n / 2));
       return Float64Array.from(
         { length: n },
@@ -133,10 +146,11 @@ export class Noising {
   }
 }
 
-/** Which band each time is in, [BANDS, N] of 0 and 1. */
+/** Which band each time is in, [N, BANDS] of 0 and 1. */
 function bandsOf(times: Float64Array): Float32Array {
   const n = times.length;
   const masks = new Float32Array(BANDS * n);
-  for (const [i, time] of times.entries()) masks[Math.min(BANDS - 1, Math.floor(time * BANDS)) * n + i] = 1;
+  for (const [i, time] of times.entries())
+    masks[i * BANDS + Math.min(BANDS - 1, Math.floor(time * BANDS))] = 1;
   return masks;
 }

@@ -11,6 +11,7 @@ import type { JsonObject } from '../checkpoint/json.js';
 import type { PipelineDir } from '../checkpoint/pipeline.js';
 import { writePipelineDir } from '../checkpoint/write.js';
 import { Random } from '../random.js';
+import { picturesAStep } from './accumulate.js';
 import type { DistillConfig } from './distill-config.js';
 import { GROUP, WalkPool, type Walks } from './distill-pool.js';
 import { ComparisonSheet } from './distill-sheet.js';
@@ -32,7 +33,8 @@ export async function trainStudent(
   options: StageOptions,
 ): Promise<StageResult> {
   const { model, studentSteps: count, guidanceScale } = teacher;
-  const { batch_size: batchSize, reuse, pool: size, seed } = config;
+  const { reuse, pool: size, seed } = config;
+  const batchSize = picturesAStep(config);
   const scheduler = studentScheduler(model);
   const steps = studentSteps(scheduler, count);
   const sheet = new ComparisonSheet(dir.dir, guidanceScale, {

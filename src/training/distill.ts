@@ -5,6 +5,7 @@ import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
 import { isCompiled, useEagerBackend } from '../engine/engines.js';
 import { InputError } from '../errors.js';
 import { loadModel } from '../pipelines/index.js';
+import { requireAccumulation } from './accumulate.js';
 import { type DistillConfig, parseDistillConfig } from './distill-config.js';
 import { trainStudent } from './distill-stage.js';
 import { Teacher } from './distill-teacher.js';
@@ -28,6 +29,7 @@ export interface DistillOptions extends StageOptions {
  */
 export async function distill(options: DistillOptions): Promise<TrainResult> {
   const { config } = options;
+  requireAccumulation(options.engine, config);
   const run = resolve(options.out);
   const opened = await openTeacher(options.teacher, config, options);
   const unlock = await createRunDir(run, {

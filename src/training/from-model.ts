@@ -1,11 +1,13 @@
 /** Training a checkpoint further with settings of its own: its network, size and noise schedule. */
 import { openAutoencoder } from '../autoencoder/index.js';
 import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
-import { FLOW_PREDICTION, FORWARD_PROCESS } from '../diffusion/index.js';
+import { EDM_PREDICTION, FLOW_PREDICTION, FORWARD_PROCESS } from '../diffusion/index.js';
 import { InputError } from '../errors.js';
 import { defaultsOf, findModel } from '../pipelines/model.js';
 import {
   drawingSampler,
+  EDM,
+  type EDMConfig,
   FLOW,
   processOf,
   SCHEDULER_NAMES,
@@ -14,9 +16,9 @@ import {
 import { CONDITION_CLASS_NAME } from '../unet/index.js';
 import type { DiffusionStage, TrainConfig, TrainConfigInput } from './config.js';
 
-type Schedule = Partial<Pick<DiffusionStage, (typeof FORWARD_PROCESS)[number]>>;
+type Schedule = Partial<Pick<DiffusionStage, (typeof FORWARD_PROCESS)[number] | 'sigma_data'>>;
 
-/** @throws InputError for a checkpoint without a scheduler, or of another process than DDPM's or a flow's */
+/** @throws InputError for a checkpoint without a scheduler, or of another process than DDPM's, EDM's or a flow's */
 function scheduleOf({ scheduler, dir }: PipelineDir): Schedule {
   if (!scheduler) {
     throw new InputError(
@@ -28,6 +30,14 @@ function scheduleOf({ scheduler, dir }: PipelineDir): Schedule {
   const sampler = drawingSampler(json);
   if (processOf(json) === FLOW) {
     return { prediction_type: FLOW_PREDICTION, num_train_timesteps: sampler.config.num_train_timesteps };
+  }
+  if (processOf(json) === EDM) {
+    const { num_train_timesteps, prediction_type, sigma_data } = sampler.config as EDMConfig;
+    if (prediction_type !== 'epsilon')
+      throw new InputError(
+        `prediction_type "${prediction_type}" of an EDM model — ${dir} — such models draw but are not trained: use one of "epsilon"`,
+      );
+    return { prediction_type: EDM_PREDICTION, num_train_timesteps, sigma_data };
   }
   const whole = schedulerFromConfig(json).toConfig();
   return Object.fromEntries(FORWARD_PROCESS.map((key) => [key, whole[key]]));
@@ -79,6 +89,7 @@ export async function settingsOf(nameOrDir: string): Promise<TrainConfigInput> {
       model: { ...model, ...(texts && { _class_name: unet.className }) },
       ...scheduleOf(pipeline),
       learning_rate: texts ? RATE.texts : RATE.others,
+      held_back: 0.05,
     },
     sampling: { steps, guidance_scale: guidanceScale, ...(known && { scheduler: known }) },
   };

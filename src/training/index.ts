@@ -10,6 +10,7 @@ export { type DistillOptions, distill } from './distill.js';
 export { type DistillConfig, parseDistillConfig } from './distill-config.js';
 export { settingsOf } from './from-model.js';
 export { type LoopOptions, runStage, type StepReport } from './loop.js';
+export { type Plan, type PlanOptions, planByMinutes } from './plan.js';
 export { type RefineOptions, trainRefinerOf } from './refine.js';
 export { parseRefineConfig, type RefineConfig } from './refine-config.js';
 export { freshVectors, type LossFunction, TrainStep, type TrainVectors } from './step.js';

@@ -12,6 +12,8 @@ import type { Engine } from '../engine/engines.js';
 import type { ParamSpec } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { InputError, RunError } from '../errors.js';
+import { type BatchSettings, picturesAStep, requireAccumulation } from './accumulate.js';
+import { Alarm } from './alarm.js';
 import { emaDecay, learningRate, type RateOptions } from './rates.js';
 import { type Metrics, MetricsLog, makeFolders } from './run-dir.js';
 import {
@@ -23,8 +25,7 @@ import {
   type TrainVectors,
 } from './step.js';
 
-export interface StageSettings extends RateOptions {
-  readonly batch_size: number;
+export interface StageSettings extends RateOptions, BatchSettings {
   readonly steps: number;
   readonly checkpoint_every: number;
   readonly ema_decay: number;
@@ -54,7 +55,10 @@ export interface Stage {
   readonly loss: LossFunction;
   /** Starting values of all parameters; asked for only when there is no state to go on from. */
   readonly init: () => Float32Array | Promise<Float32Array>;
-  /** Inputs of a step, a pure function of the step (from 1): this is what makes resuming exact. */
+  /**
+   * Inputs of a step, of all its pictures, which are their first dimension: a pure function of the step (from 1), which is
+   * what makes resuming exact.
+   */
   readonly batch: (step: number) => Record<string, Feed> | Promise<Record<string, Feed>>;
   /** Identifies data and settings: a state of another run is refused. */
   readonly fingerprint: string;
@@ -141,10 +145,11 @@ async function begin(
  * @returns copies of the last weights and their average
  * @throws RunError when the loss or the weights are not numbers any more, the learning rate halved three times (no state
  *   is saved then: the newest on disk is sound), memory runs out, or a file cannot be written
- * @throws InputError when the state on disk belongs to other data or another model
+ * @throws InputError when the state on disk belongs to other data or another model, or the engine adds up no gradients
  */
 export async function runStage(stage: Stage, options: LoopOptions = {}): Promise<StageResult> {
   const { settings, dir } = stage;
+  requireAccumulation(options.engine, settings);
   await makeFolders(dir);
   const { vectors, counters } = await begin(stage, options.onNote);
   let step = Number(counters?.step ?? 0);
@@ -164,6 +169,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
   };
   const log = await MetricsLog.open(dir, step);
   const { engine, threads, onNote } = options;
+  const alarm = new Alarm(onNote);
   const trainerOf = (start: TrainVectors): TrainStep =>
     new TrainStep(stage.specs, stage.loss, start, optimizer, {
       engine,
@@ -214,12 +220,14 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
   };
   const done = () => paceKnown && step >= steps;
   const publish = async () => {
-    await log.drawLoss();
     const told = await stage.publish((await trainer.read()).ema, step);
     if (Object.keys(told).length > 0) await log.measured({ step, ...told });
+    await log.drawLoss();
+    alarm.look(log.measurements);
     if (!stage.measure || !(done() || step % stage.measure.every === 0) || options.signal?.aborted) return;
     try {
       await log.measured({ step, ...(await stage.measure.run(step)) });
+      alarm.look(log.measurements);
     } catch (error) {
       // The model is published; who stops now wants no figure.
       if (!options.signal?.aborted) throw error;
@@ -236,7 +244,13 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
       // Until the pace is known, a run by minutes is in its warm-up anyway.
       const rate = learningRate(next, steps, settings) * rateScale;
       const result = await trainer
-        .run(await stage.batch(next), next, rate, emaDecay(next, settings.ema_decay))
+        .run(
+          await stage.batch(next),
+          next,
+          rate,
+          emaDecay(next, settings.ema_decay),
+          settings.gradient_accumulation_steps,
+        )
         .catch((error: unknown) => {
           throw outOfMemory(error, stage) ?? error;
         });
@@ -246,7 +260,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
       step = next;
       const took = (performance.now() - started) / 1000;
       seconds += took;
-      const picturesPerSecond = settings.batch_size / took;
+      const picturesPerSecond = picturesAStep(settings) / took;
       log.add({
         step,
         loss: result.loss,
@@ -263,7 +277,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
         steps = step + Math.max(1, Math.floor((budget * 0.95 - spent) / pace));
         paceKnown = true;
         onNote?.(
-          `${stage.name}: ${pace.toFixed(2)} s a step, so ${steps} steps in ${options.minutes} minutes${expectation(stage, steps)}`,
+          `${stage.name}: ${pace.toFixed(2)} s a step, so ${steps} steps in ${Number(options.minutes?.toPrecision(3))} minutes${expectation(stage, steps)}`,
         );
       }
       options.onStep?.({
@@ -308,7 +322,7 @@ const FEW_EPOCHS = 20;
 /** What a number of steps means for the pictures. */
 function expectation({ pictures, settings }: Stage, steps: number): string {
   if (pictures === undefined) return '';
-  const times = (steps * settings.batch_size) / pictures;
+  const times = (steps * picturesAStep(settings)) / pictures;
   const seen = times < 10 ? times.toFixed(1) : String(Math.round(times));
   const advice =
     times < FEW_EPOCHS ? ', which is little: give more minutes, fewer pictures or a smaller --size' : '';
@@ -319,7 +333,7 @@ function expectation({ pictures, settings }: Stage, steps: number): string {
 function outOfMemory(error: unknown, { name, settings }: Stage): RunError | null {
   if (!/bad_alloc|allocate memory|out of memory/i.test((error as Error).message)) return null;
   return new RunError(
-    `memory runs out in a step of ${settings.batch_size} pictures — ${name} — use a smaller --batch, --size or network`,
+    `memory runs out in a batch of ${settings.batch_size} pictures — ${name} — use a smaller --batch (and --accumulate), --size or network`,
   );
 }
 

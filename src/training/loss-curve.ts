@@ -4,6 +4,12 @@ interface Point {
   readonly loss: number;
 }
 
+/** Losses that checkpoints are measured by, and how they are drawn. */
+const MEASURED = [
+  { name: 'train_loss', title: 'training pictures', colour: '#3a9a5b' },
+  { name: 'held_back_loss', title: 'held-back pictures', colour: '#d1495b' },
+];
+
 const WIDTH = 720;
 const HEIGHT = 360;
 const MARGIN = { left: 64, right: 16, top: 16, bottom: 40 };
@@ -35,12 +41,24 @@ function ticks(from: number, to: number): number[] {
 const label = (x: number): string =>
   Math.abs(x) >= 1000 ? `${x / 1000}k` : String(Number(x.toPrecision(4)));
 
-/** Draws the loss on a logarithmic scale where it spans more than a factor of ten. */
-export function lossCurve(points: readonly Point[]): string {
+/**
+ * Draws the loss on a logarithmic scale where it spans more than a factor of ten.
+ * @param checkpoints lines with `held_back_loss` and `train_loss`, which are drawn beside it; others have neither
+ */
+export function lossCurve(
+  points: readonly Point[],
+  checkpoints: readonly Readonly<Record<string, unknown>>[] = [],
+): string {
   const shown = bins(points.filter((p) => Number.isFinite(p.loss)));
+  const measured = MEASURED.map((line) => ({
+    ...line,
+    points: checkpoints.flatMap(({ step, [line.name]: loss }) =>
+      typeof loss === 'number' ? [{ step: Number(step), loss }] : [],
+    ),
+  })).filter(({ points }) => points.length > 0);
   const open = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>`;
   if (shown.length === 0) return `${open}</svg>\n`;
-  const losses = shown.map((p) => p.loss);
+  const losses = [...shown, ...measured.flatMap((line) => line.points)].map((p) => p.loss);
   const log = Math.min(...losses) > 0 && Math.max(...losses) / Math.min(...losses) > 10;
   const scale = log ? Math.log10 : (x: number) => x;
   const [low, high] = [Math.min(...losses.map(scale)), Math.max(...losses.map(scale))];
@@ -57,6 +75,11 @@ export function lossCurve(points: readonly Point[]): string {
     (v) =>
       `<text x="${x(v).toFixed(1)}" y="${HEIGHT - MARGIN.bottom + 18}" text-anchor="middle">${label(v)}</text>`,
   );
-  const path = shown.map((p) => `${x(p.step).toFixed(1)},${y(scale(p.loss)).toFixed(1)}`).join(' ');
-  return `${open}${horizontal.join('')}${vertical.join('')}<polyline points="${path}" fill="none" stroke="#3557a5" stroke-width="1.5"/><text x="${WIDTH / 2}" y="${HEIGHT - 6}" text-anchor="middle">step</text><text x="14" y="${HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 ${HEIGHT / 2})">loss${log ? ' (log)' : ''}</text></svg>\n`;
+  const path = (line: readonly Point[]) =>
+    line.map((p) => `${x(p.step).toFixed(1)},${y(scale(p.loss)).toFixed(1)}`).join(' ');
+  const beside = measured.map(
+    ({ title, colour, points }, i) =>
+      `<polyline points="${path(points)}" fill="none" stroke="${colour}" stroke-width="2"/><text x="${WIDTH - MARGIN.right}" y="${MARGIN.top + 14 + 16 * i}" text-anchor="end" fill="${colour}">${title}</text>`,
+  );
+  return `${open}${horizontal.join('')}${vertical.join('')}<polyline points="${path(shown)}" fill="none" stroke="#3557a5" stroke-width="1.5"/>${beside.join('')}<text x="${WIDTH / 2}" y="${HEIGHT - 6}" text-anchor="middle">step</text><text x="14" y="${HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 ${HEIGHT / 2})">loss${log ? ' (log)' : ''}</text></svg>\n`;
 }

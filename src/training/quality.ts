@@ -1,11 +1,14 @@
-/** How good the pictures become while a model is trained: KID of a few at checkpoints. */
+/** How good the pictures become while a model is trained: KID of a few at checkpoints, and how many of them are copies. */
 import type { Dataset } from '../data/index.js';
+import { realDistances } from '../metrics/closest.js';
 import { requireEnough } from '../metrics/evaluate.js';
 import { Extractor, type Matrix } from '../metrics/extractor.js';
 import { kernelDistance } from '../metrics/kid.js';
+import { nearest, suspicion } from '../metrics/memorisation.js';
 import { datasetLabels, datasetSet, generatedSet, labelsLike } from '../metrics/picture-set.js';
 import { extractorName, kidText } from '../metrics/report.js';
 import { DiffusionPipeline, type GeneratedPicture, type PipelineOptions } from '../pipelines/index.js';
+import { Random } from '../random.js';
 import type { Measure } from './loop.js';
 
 /** Training pictures that they are compared with, at most. */
@@ -23,7 +26,8 @@ export interface QualityOptions extends PipelineOptions {
 
 /**
  * Measures the published model: the same seeds, labels and training pictures each time, in 20 steps, so that the figures of
- * a run can be compared with each other. A model that repeats its training pictures is no worse by them.
+ * a run can be compared with each other. A model that repeats its training pictures is no worse by KID; therefore they are
+ * counted, as `sumi eval` does: samples that are nearer to a training picture than one in a hundred of those is to another.
  * @param model folder of the published model
  * @param every steps between measurements
  * @throws InputError when there are too few pictures
@@ -37,7 +41,7 @@ export function qualityMeasure(
   const { count = 100, signal } = options;
   const real = datasetSet(dataset, datasetLabels(dataset), { most: COMPARED });
   requireEnough(real);
-  let kept: Matrix | undefined;
+  let kept: { readonly features: Matrix; readonly apart: Float64Array } | undefined;
   const draw = async () => {
     const pipeline = await DiffusionPipeline.fromPretrained(model, options);
     try {
@@ -62,11 +66,20 @@ export function qualityMeasure(
       const generated = generatedSet(model, await draw());
       const extractor = await Extractor.open({ threads: options.threads });
       try {
-        kept ??= await extractor.features(real.count, real.at, { signal });
-        const kid = kernelDistance(await extractor.features(count, generated.at, { signal }), kept);
+        if (!kept) {
+          const features = await extractor.features(real.count, real.at, { signal });
+          const { compared } = realDistances(features, undefined, new Random(0, 'comparison'));
+          kept = { features, apart: compared };
+        }
+        const features = await extractor.features(count, generated.at, { signal });
+        const kid = kernelDistance(features, kept.features);
         const name = extractorName(extractor.identity);
-        options.onNote?.(`step ${step}: KID is ${kidText(kid)}, of ${count} pictures, by ${name}`);
+        const copies = copiesIn(features, kept.features, kept.apart);
+        options.onNote?.(
+          `step ${step}: KID is ${kidText(kid)}, of ${count} pictures, by ${name}${copies ? nearText(copies) : ''}`,
+        );
         return {
+          ...copies,
           kid: kid.value,
           kid_standard_error: kid.standardError,
           kid_pictures: count,
@@ -78,3 +91,28 @@ export function qualityMeasure(
     },
   };
 }
+
+interface Copies {
+  /** Share of the samples that are suspiciously near to a training picture. */
+  readonly memorised_share: number;
+  /** What it would be if they were new pictures. */
+  readonly memorised_expected: number;
+  /** Probability of so many or more, if they were. */
+  readonly memorised_probability: number;
+}
+
+/** @param apart distances of training pictures from the nearest other, sorted; of none that differ nothing can be said */
+function copiesIn(samples: Matrix, real: Matrix, apart: Float64Array): Copies | null {
+  if (apart.length === 0) return null;
+  const { suspicious, expected, probability } = suspicion(nearest(samples, real).distance, apart);
+  return {
+    memorised_share: suspicious / samples.rows,
+    memorised_expected: Number((expected / samples.rows).toPrecision(3)),
+    memorised_probability: Number(probability.toPrecision(3)),
+  };
+}
+
+const nearText = ({ memorised_share, memorised_expected }: Copies): string =>
+  `; ${percent(memorised_share)} suspiciously near to a training picture (${percent(memorised_expected)} by chance)`;
+
+const percent = (share: number): string => `${Number((100 * share).toPrecision(2))} %`;

@@ -6,6 +6,7 @@ import { writeFileAtomic } from '../files/index.js';
 import { mirror, type RgbPicture, toFloat } from '../image/index.js';
 import { type DiffusionPipeline, img2img } from '../pipelines/index.js';
 import { Random } from '../random.js';
+import { picturesAStep } from './accumulate.js';
 import type { RefineConfig } from './refine-config.js';
 
 /** Strengths that pictures are redrawn at: as many at each, evenly from 0 to the largest. */
@@ -76,7 +77,7 @@ export class Pairs {
     this.held = Math.min(64, Math.round(large.count * config.held_back));
     this.trained = large.count - this.held;
     this.shuffled = new Random(config.seed, 'held back').permutation(large.count);
-    this.order = new BatchOrder(this.trained, config.batch_size, config.seed);
+    this.order = new BatchOrder(this.trained, picturesAStep(config), config.seed);
   }
 
   /** Inputs of step `step` (from 1): `pictures` [N, h, w, 3] and `target` [N, scale·h, scale·w, 3], half of them mirrored. */

@@ -13,6 +13,7 @@ import { Refiner } from '../pipelines/refine.js';
 import { Random } from '../random.js';
 import { type RefinerNetwork, refine } from '../refiner/index.js';
 import { UNET2D_CLASS_NAME } from '../unet/index.js';
+import { picturesAStep } from './accumulate.js';
 import { edges } from './autoencoder.js';
 import { fingerprintOf, runStage, type StageOptions, type StageResult } from './loop.js';
 import type { RefineConfig } from './refine-config.js';
@@ -121,7 +122,7 @@ export async function trainRefiner(
       loss: refinerLoss(network, config.edge_weight),
       init: () => initParams(specs, new Random(config.seed, 'refiner')),
       batch: (step) => pairs.batch(step),
-      fingerprint: fingerprintOf(dataFingerprint, network.config, config.seed, config.batch_size),
+      fingerprint: fingerprintOf(dataFingerprint, network.config, config.seed, picturesAStep(config)),
       publish: async (ema, step) => {
         const scores = await measure(network, ema, pairs, samplePath(run, step), { engine, threads });
         const { pictures, refined, enlarged } = scores;

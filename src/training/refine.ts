@@ -7,6 +7,7 @@ import { InputError } from '../errors.js';
 import { DiffusionPipeline } from '../pipelines/index.js';
 import { openRefiner, type RefinerNetwork } from '../refiner/index.js';
 import { UNET2D_CLASS_NAME } from '../unet/index.js';
+import { requireAccumulation } from './accumulate.js';
 import { lockRun } from './lock.js';
 import type { StageOptions } from './loop.js';
 import { parseRefineConfig, type RefineConfig } from './refine-config.js';
@@ -30,6 +31,7 @@ export interface RefineOptions extends StageOptions, Pick<TrainOptions, 'data' |
  */
 export async function trainRefinerOf(options: RefineOptions): Promise<TrainResult> {
   const { config } = options;
+  requireAccumulation(options.engine, config);
   const run = resolve(options.out);
   const opened = await open(options);
   try {

@@ -14,6 +14,9 @@ export interface Metrics {
   readonly [name: string]: number;
 }
 
+/** A line of metrics.jsonl that tells of a checkpoint. */
+export type Measurement = JsonObject & { readonly step: number };
+
 export const samplePath = (dir: string, step: number): string => join(dir, 'samples', `step-${step}.png`);
 
 /**
@@ -67,6 +70,7 @@ export class MetricsLog {
   private readonly path: string;
   private pending: string[] = [];
   private readonly history: Metrics[] = [];
+  private readonly told: Measurement[] = [];
 
   private constructor(private readonly dir: string) {
     this.path = join(dir, 'metrics.jsonl');
@@ -83,6 +87,7 @@ export class MetricsLog {
         if (!(entry.step <= step)) continue;
         kept.push(entry);
         if (entry.loss !== undefined) log.history.push(entry);
+        else log.told.push(entry);
       } catch {
         // The last line of a killed run may be half a line.
       }
@@ -96,6 +101,7 @@ export class MetricsLog {
     await this.flush();
     const log = await MetricsLog.open(this.dir, step);
     this.history.splice(0, this.history.length, ...log.history);
+    this.told.splice(0, this.told.length, ...log.told);
   }
 
   add(metrics: Metrics): void {
@@ -104,9 +110,15 @@ export class MetricsLog {
   }
 
   /** A line beside those of steps. */
-  async measured(line: JsonObject): Promise<void> {
+  async measured(line: Measurement): Promise<void> {
+    this.told.push(line);
     this.pending.push(`${JSON.stringify(line)}\n`);
     await this.flush();
+  }
+
+  /** The lines of checkpoints. */
+  get measurements(): readonly Measurement[] {
+    return this.told;
   }
 
   /** The lines of steps. */
@@ -124,6 +136,6 @@ export class MetricsLog {
   }
 
   async drawLoss(): Promise<void> {
-    await writeFileAtomic(join(this.dir, 'loss.svg'), lossCurve(this.history));
+    await writeFileAtomic(join(this.dir, 'loss.svg'), lossCurve(this.history, this.told));
   }
 }

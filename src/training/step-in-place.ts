@@ -7,6 +7,7 @@ import type { TypedArray } from '../engine/graph.js';
 import { type ParamSpec, viewParams } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { tf } from '../engine/tf.js';
+import { addTo, meanReport, norm } from './accumulate.js';
 import { clipScale, coefficients, type OptimizerOptions } from './adamw.js';
 import { gradients, type LossFunction } from './gradients.js';
 import type { Stepping } from './stepping.js';
@@ -32,6 +33,8 @@ export class StepInPlace implements Stepping {
   private readonly update: Update;
   private readonly params: Record<string, Feed>;
   private readonly grads: Record<string, Feed>;
+  /** Of the batches so far, where a step has several. */
+  private sum: Float32Array | undefined;
 
   constructor(
     specs: readonly ParamSpec[],
@@ -52,18 +55,46 @@ export class StepInPlace implements Stepping {
   }
 
   async run(
-    batch: Readonly<Record<string, Feed>>,
+    batches: readonly Readonly<Record<string, Feed>>[],
     step: number,
     learningRate: number,
     emaDecay: number,
   ): Promise<Record<string, TypedArray>> {
-    const out = await this.gradients.run({ ...this.params, ...batch }, this.grads);
+    const { length } = batches;
+    const out = length === 1 ? await this.differentiate(batches[0]) : await this.accumulate(batches);
     const [gradNorm] = out.gradNorm;
-    if (Number.isFinite(out.loss[0]) && Number.isFinite(gradNorm)) {
-      const scale = clipScale(gradNorm, this.optimizer.maxGradNorm);
+    if (isSound(out)) {
+      const scale = clipScale(gradNorm, this.optimizer.maxGradNorm) / length;
       await this.update.run(coefficients(this.optimizer, step, learningRate, emaDecay, scale));
     }
+    return out;
+  }
+
+  /** Leaves the gradients of a batch where the update reads them. */
+  private async differentiate(batch: Readonly<Record<string, Feed>>): Promise<Record<string, TypedArray>> {
+    const out = await this.gradients.run({ ...this.params, ...batch }, this.grads);
     return Object.fromEntries(Object.entries(out).filter(([name]) => !(name in this.grads)));
+  }
+
+  /**
+   * Leaves the sum of the batches' gradients where the update reads them.
+   * @returns means over the batches and the norm of the mean gradient; of a batch without a number, that batch's own
+   */
+  private async accumulate(
+    batches: readonly Readonly<Record<string, Feed>>[],
+  ): Promise<Record<string, TypedArray>> {
+    const { grads } = this.update;
+    this.sum ??= new Float32Array(grads.length);
+    this.sum.fill(0);
+    const reports: Record<string, TypedArray>[] = [];
+    for (const batch of batches) {
+      const out = await this.differentiate(batch);
+      if (!isSound(out)) return out;
+      addTo(this.sum, grads);
+      reports.push(out);
+    }
+    grads.set(this.sum);
+    return { ...meanReport(reports), gradNorm: Float32Array.of(norm(grads) / batches.length) };
   }
 
   endProfiling(): void {
@@ -75,6 +106,9 @@ export class StepInPlace implements Stepping {
     await this.update.dispose();
   }
 }
+
+const isSound = ({ loss, gradNorm }: Record<string, TypedArray>): boolean =>
+  Number.isFinite(loss[0]) && Number.isFinite(gradNorm[0]);
 
 function feeds(
   specs: readonly ParamSpec[],

@@ -54,7 +54,7 @@ export class StepOnDevice implements Stepping {
   }
 
   async run(
-    batch: Readonly<Record<string, Feed>>,
+    [batch]: readonly Readonly<Record<string, Feed>>[],
     step: number,
     learningRate: number,
     emaDecay: number,

@@ -2,6 +2,7 @@
 import type { CompileOptions } from '../engine/compile.js';
 import type { ParamSpec } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
+import { isOnDevice, microBatches } from './accumulate.js';
 import { defaultOptimizer, type OptimizerOptions } from './adamw.js';
 import type { LossFunction } from './gradients.js';
 import { StepInPlace } from './step-in-place.js';
@@ -31,8 +32,7 @@ export class TrainStep {
     optimizer: OptimizerOptions = defaultOptimizer,
     options: CompileOptions = {},
   ) {
-    const onDevice = options.engine === 'webgpu' || options.engine === 'cuda';
-    const Kind = onDevice ? StepOnDevice : StepInPlace;
+    const Kind = isOnDevice(options.engine) ? StepOnDevice : StepInPlace;
     this.inner = new Kind(specs, loss, vectors, optimizer, options);
   }
 
@@ -43,6 +43,8 @@ export class TrainStep {
 
   /**
    * @param step counted from 1 (Adam's bias correction)
+   * @param parts batches that `batch` is divided into, whose gradients are added up: the same step but for rounding, in the
+   *   memory of one part; 1 on an engine that `isOnDevice` tells of
    * @returns the loss and the gradient's norm before clipping; when either is not finite the state is unchanged
    */
   async run(
@@ -50,9 +52,11 @@ export class TrainStep {
     step: number,
     learningRate: number,
     emaDecay: number,
+    parts = 1,
   ): Promise<StepResult> {
+    const batches = parts === 1 ? [batch] : microBatches(batch, parts);
     const { loss, gradNorm, ...metrics } = Object.fromEntries(
-      Object.entries(await this.inner.run(batch, step, learningRate, emaDecay)).map(([name, [value]]) => [
+      Object.entries(await this.inner.run(batches, step, learningRate, emaDecay)).map(([name, [value]]) => [
         name,
         value,
       ]),

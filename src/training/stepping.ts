@@ -4,9 +4,12 @@ import type { TrainVectors } from './vectors.js';
 
 /** Runs steps on vectors that it owns. */
 export interface Stepping {
-  /** @returns loss, gradNorm and the loss's metrics, each of one element */
+  /**
+   * @param batches that the step is the mean of; one on engines that `isOnDevice` tells of
+   * @returns loss, gradNorm and the loss's metrics, each of one element
+   */
   run(
-    batch: Readonly<Record<string, Feed>>,
+    batches: readonly Readonly<Record<string, Feed>>[],
     step: number,
     learningRate: number,
     emaDecay: number,

@@ -11,6 +11,7 @@ import { countParams } from '../engine/params.js';
 import { InputError } from '../errors.js';
 import { requireEnough } from '../metrics/evaluate.js';
 import { findModel } from '../pipelines/index.js';
+import { requireAccumulation } from './accumulate.js';
 import {
   finishedAutoencoder,
   readAutoencoder,
@@ -19,7 +20,7 @@ import {
   trainAutoencoder,
 } from './autoencoder-stage.js';
 import { textModelOf } from './captions.js';
-import { parseTrainConfig, type TrainConfig } from './config.js';
+import { AUTOENCODER_SHARE, parseTrainConfig, type TrainConfig } from './config.js';
 import { denoiserFor } from './denoiser.js';
 import { trainDiffusion } from './diffusion-stage.js';
 import { isDistillation, resumeDistillation } from './distill.js';
@@ -98,6 +99,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     );
   }
   requireAtCheckpoints(options.evalEvery, stage, config);
+  for (const settings of [config.autoencoder, config.diffusion])
+    if (settings) requireAccumulation(options.engine, settings);
   const run = resolve(options.out);
   if (isInside(run, await realpath(options.data).catch(() => resolve(options.data)))) {
     throw new InputError(
@@ -217,11 +220,13 @@ export function override(
   steps?: number,
   rate?: number,
   batch?: number,
+  accumulate?: number,
 ): TrainConfig {
   const change = {
     ...(steps === undefined ? {} : { steps }),
     ...(rate === undefined ? {} : { learning_rate: rate }),
     ...(batch === undefined ? {} : { batch_size: batch }),
+    ...(accumulate === undefined ? {} : { gradient_accumulation_steps: accumulate }),
   };
   if (stage === 'autoencoder' && config.autoencoder) {
     return { ...config, autoencoder: { ...config.autoencoder, ...change } };
@@ -244,9 +249,6 @@ function readData(
     signal: options.signal,
   });
 }
-
-/** Share of a run's minutes that the autoencoder gets. */
-const AUTOENCODER_SHARE = 0.3;
 
 async function runStages(
   run: string,

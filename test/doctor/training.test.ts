@@ -104,6 +104,51 @@ it.each<[string, (line: Line, i: number) => Line, RegExp]>([
   expect(list).toEqual([expect.stringMatching(message)]);
 });
 
+it('finds a run that overfits, and says where it did best', async () => {
+  const held = [0.3, 0.2, 0.22, 0.24, 0.26];
+  const list = await found('overfits', (line, i) =>
+    i % 100 ? line : { ...line, loss: undefined, held_back_loss: held[i / 100], train_loss: 0.3 - i / 2000 },
+  );
+  expect(list).toEqual([
+    expect.stringMatching(
+      /^from step 101 to 401 the loss on held-back pictures has risen from 0.200 to 0.260 .* by heart — .*metrics.jsonl — train for about 101 steps/,
+    ),
+  ]);
+});
+
+it.each([
+  [
+    1e-8,
+    [expect.stringMatching(/^37 % of the samples of step 300 are nearer .*\(1 %\).* — look at them with/)],
+  ],
+  [0.01, []],
+])('finds samples that repeat training pictures with a probability of %f', async (probability, expected) => {
+  const copies = { loss: undefined, memorised_share: 0.37, memorised_expected: 0.01 };
+  const list = await found(`copies-${probability}`, (line, i) =>
+    i === 199 || i === 299
+      ? { ...line, ...copies, memorised_probability: i === 199 ? 0 : probability }
+      : line,
+  );
+  expect(list).toEqual(expected);
+});
+
+it('counts all batches of a step', async () => {
+  const dir = at('accumulated');
+  await mkdir(join(dir, 'model'), { recursive: true });
+  await writeFile(join(dir, 'metrics.jsonl'), '{"step":500,"loss":1}');
+  await writeFile(join(dir, 'model', 'sumi.json'), JSON.stringify({ recipe: { pictures: 20 } }));
+  for (const [batches, expected] of [
+    [1, []],
+    [2, [expect.stringMatching(/^each of the 20 pictures was seen 400 times/)]],
+  ] as const) {
+    const config = { diffusion: { batch_size: 8, gradient_accumulation_steps: batches } };
+    await writeFile(join(dir, 'config.json'), JSON.stringify({ config }));
+    const findings = new Findings();
+    await examineTraining(dir, findings);
+    expect(findings.list.map(({ message }) => message)).toEqual(expected);
+  }
+});
+
 it('finds pictures that were seen too often, and training that had to go back', async () => {
   expect(await found('often', (line) => line, 20)).toEqual([
     expect.stringMatching(/^each of the 20 pictures was seen 400 times — .* sumi eval/),

@@ -88,7 +88,21 @@ describe('sumi train', () => {
 
   it('lets options overrule the file, key by key', async () => {
     const out = join(folder, 'options');
-    const words = ['--size', '12', '--batch', '3', '--steps', '2', '--lr', '0.01', '--seed', '9', '--flip'];
+    const words = [
+      '--size',
+      '12',
+      '--batch',
+      '3',
+      '--accumulate',
+      '2',
+      '--steps',
+      '2',
+      '--lr',
+      '0.01',
+      '--seed',
+      '9',
+      '--flip',
+    ];
     const { value } = await sumi('--data', data, '--out', out, '--config', config, '--quiet', ...words);
     expect(value).toBe(0);
     const saved = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'));
@@ -96,7 +110,13 @@ describe('sumi train', () => {
       size: 12,
       seed: 9,
       augment: { flip: true, shift: 0 },
-      diffusion: { batch_size: 3, steps: 2, learning_rate: 0.01, ema_decay: 0.95 },
+      diffusion: {
+        batch_size: 3,
+        gradient_accumulation_steps: 2,
+        steps: 2,
+        learning_rate: 0.01,
+        ema_decay: 0.95,
+      },
     });
   });
 
@@ -165,6 +185,7 @@ describe('sumi train refuses, in one line and before anything is written,', () =
     ],
     ['steps of 0', () => [...base(), '--steps', '0'], /0 is no use — --steps — give a whole number/],
     ['half a picture a step', () => [...base(), '--batch', '1.5'], /--batch/],
+    ['no batch a step', () => [...base(), '--accumulate', '0'], /0 is no use — --accumulate/],
     ['minutes of 0', () => [...base(), '--minutes', '0'], /--minutes/],
     ['steps and minutes', () => [...base(), '--minutes', '1', '--steps', '2'], /exclude each other/],
     ['an unknown preset', () => ['--data', data, '--out', out(), '--preset', 'huge'], /--preset/],

@@ -87,7 +87,9 @@ describe('training configurations', () => {
   });
 
   it.each(['huge', '', 'constructor', '__proto__'])('know no preset %j', (name) => {
-    expect(() => presetConfig(name)).toThrow(/preset .* is unknown — --preset — use tiny, small, base/);
+    expect(() => presetConfig(name)).toThrow(
+      /preset .* is unknown — --preset — use tiny, light, small, base/,
+    );
   });
 
   it('refuse what is no object', () => {

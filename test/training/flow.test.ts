@@ -1,15 +1,16 @@
-/** Training a model of a flow, and how timesteps are drawn. */
+/** Training models of a flow and with EDM's preconditioning, and how timesteps are drawn. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../../scripts/cli/commands.js';
 import { main } from '../../scripts/cli/main.js';
 import { readPipelineDir } from '../../src/checkpoint/index.js';
-import { flowSample } from '../../src/diffusion/index.js';
+import { edmSample, flowSample } from '../../src/diffusion/index.js';
 import { InputError } from '../../src/errors.js';
 import { writePng } from '../../src/image/index.js';
 import { DiffusionPipeline } from '../../src/pipelines/index.js';
 import { Random } from '../../src/random.js';
+import { EDMEulerScheduler } from '../../src/schedulers/index.js';
 import { Noising } from '../../src/training/diffusion.js';
 import {
   type DiffusionStage,
@@ -80,10 +81,56 @@ describe('noising of a flow', () => {
   );
 });
 
-describe('a model of a flow', () => {
+describe('noising of EDM', () => {
+  it('asks for what its scheduler makes the picture of', () => {
+    const scheduler = new EDMEulerScheduler({ sigma_data: 0.7 });
+    scheduler.setTimesteps(9);
+    const sigmas = scheduler.timesteps.map((timestep) => Math.exp(4 * timestep));
+    const [original, noise] = [new Random(3).normal(9 * 4), new Random(4).normal(9 * 4)];
+    const made = edmSample(original, noise, sigmas, 0.7);
+    for (const [k, timestep] of scheduler.timesteps.entries()) {
+      const part = (values: Float32Array) => values.slice(4 * k, 4 * k + 4);
+      expect(made.timesteps[k]).toBeCloseTo(timestep, 5);
+      const noisy = scheduler.addNoise(part(original), part(noise), timestep);
+      const close = (a: Float32Array, b: Float32Array, digits: number) =>
+        a.forEach((x, i) => {
+          expect(x).toBeCloseTo(b[i], digits);
+        });
+      close(scheduler.scaleModelInput(noisy, timestep), part(made.sample), 4);
+      const { predOriginalSample } = scheduler.step(part(made.target), timestep, noisy);
+      close(predOriginalSample, part(original), 4);
+    }
+    expect(() => edmSample(original, noise.slice(1), sigmas, 0.7)).toThrow(InputError);
+  });
+
+  it('draws levels by the logarithm’s normal distribution, for the data’s deviation', () => {
+    const levels = (change: Partial<DiffusionStage>, sigmaData?: number) => {
+      const settings = stage({ prediction_type: 'edm_prediction', ...change });
+      const noising = new Noising(settings, new Random(1), null, sigmaData);
+      const batch = { samples: new Float32Array(8 * 12), labels: null };
+      const logs = Array.from({ length: 500 }, (_, step) =>
+        [...noising.batch(batch, [8, 2, 2, 3], step + 1).timesteps.data].map((t) => 4 * t),
+      ).flat();
+      const mean = logs.reduce((sum, x) => sum + x, 0) / logs.length;
+      return { mean, std: Math.sqrt(logs.reduce((sum, x) => sum + (x - mean) ** 2, 0) / logs.length) };
+    };
+    // Pairs about the middle: the mean is exact.
+    expect(levels({}).mean).toBeCloseTo(-1.2, 4);
+    expect(levels({}).std).toBeCloseTo(1.2, 1);
+    const other = levels({ p_mean: -0.4, p_std: 1 }, 1);
+    expect(other.mean).toBeCloseTo(-0.4 + Math.log(2), 4);
+    expect(other.std).toBeCloseTo(1, 1);
+  });
+});
+
+describe.each([
+  ['flow_prediction', 'FlowMatchEulerDiscreteScheduler'],
+  ['edm_prediction', 'EDMEulerScheduler'],
+])('a model of %s', (prediction_type, scheduler_name) => {
+  const run = () => at(prediction_type);
   const sumi = (...argv: string[]) => capture(() => main(argv, commands));
   beforeAll(async () => {
-    await mkdir(at('data'));
+    await mkdir(at('data'), { recursive: true });
     // One picture, so that the network has something to hit.
     const data = Uint8Array.from({ length: 8 * 8 * 3 }, (_, i) => (Math.floor(i / 3) % 8 < 4 ? 230 : 30));
     await writePng(at('data', 'a.png'), { width: 8, height: 8, data });
@@ -91,7 +138,7 @@ describe('a model of a flow', () => {
     const diffusion = {
       ...config.diffusion,
       model: { ...config.diffusion.model, block_out_channels: [16, 16] },
-      prediction_type: 'flow_prediction',
+      prediction_type,
       batch_size: 16,
       steps: 300,
       lr_warmup_steps: 10,
@@ -99,13 +146,13 @@ describe('a model of a flow', () => {
       checkpoint_every: 1000,
     };
     const whole = parseTrainConfig({ ...config, size: 8, diffusion }, 'test');
-    await train({ data: at('data'), out: at('run'), config: whole, threads: 1 });
+    await train({ data: at('data'), out: run(), config: whole, threads: 1 });
   }, 60_000);
 
   it('is published as one, and draws what it learned without being told how', async () => {
-    const { scheduler } = await readPipelineDir(at('run'));
-    expect(scheduler?.className).toBe('FlowMatchEulerDiscreteScheduler');
-    const pipeline = await DiffusionPipeline.fromPretrained(at('run'), { threads: 1 });
+    const { scheduler } = await readPipelineDir(run());
+    expect(scheduler?.className).toBe(scheduler_name);
+    const pipeline = await DiffusionPipeline.fromPretrained(run(), { threads: 1 });
     const [{ data }] = await pipeline.generate({ seed: 3 });
     await pipeline.dispose();
     const error = data.reduce((sum, x, i) => sum + Math.abs(x - (Math.floor(i / 3) % 8 < 4 ? 230 : 30)), 0);
@@ -113,25 +160,25 @@ describe('a model of a flow', () => {
   });
 
   it('is trained further as one', async () => {
-    expect((await settingsOf(at('run'))).diffusion.prediction_type).toBe('flow_prediction');
+    expect((await settingsOf(run())).diffusion.prediction_type).toBe(prediction_type);
     const more = await sumi(
       'train',
       '--data',
       at('data'),
       '--out',
-      at('more'),
+      at(`more-${prediction_type}`),
       '--init',
-      at('run'),
+      run(),
       '--steps',
       '2',
       '--quiet',
     );
     expect(more.value).toBe(0);
-    const again = await readPipelineDir(at('more'));
-    expect(again.scheduler).toEqual((await readPipelineDir(at('run'))).scheduler);
+    const again = await readPipelineDir(at(`more-${prediction_type}`));
+    expect(again.scheduler).toEqual((await readPipelineDir(run())).scheduler);
   });
 
   it('is found sound', async () => {
-    expect((await sumi('doctor', join(at('run'), 'model'))).value).toBe(0);
+    expect((await sumi('doctor', join(run(), 'model'))).value).toBe(0);
   });
 });

@@ -66,6 +66,32 @@ describe('a stage', () => {
     expect(await steps(parts)).toEqual(upTo(12));
   });
 
+  it('takes steps of several batches, and goes on with them bit for bit', async () => {
+    const split = { batch_size: 1, gradient_accumulation_steps: 2 };
+    const [together, whole, parts] = [fresh(), fresh(), fresh()];
+    await runStage(quadraticStage(together));
+    await runStage(quadraticStage(whole, split));
+    await stopAt(quadraticStage(parts, split), 5);
+    await runStage(quadraticStage(parts, split));
+    expect((await state(parts)).bytes).toEqual((await state(whole)).bytes);
+    const numbers = async (dir: string) => (await loadState(stateDir(dir, 12))).arrays.params;
+    const [a, b] = [await numbers(together), await numbers(whole)];
+    for (const [i, x] of a.entries()) expect(x).toBeCloseTo(b[i], 5);
+    // What parts report is averaged: the largest error of both is not, but the mean of each one's.
+    const line = async (dir: string) =>
+      JSON.parse((await readFile(join(dir, 'metrics.jsonl'), 'utf8')).split('\n')[0]);
+    const [of2, of1] = [await line(together), await line(whole)];
+    expect(of1.loss).toBeCloseTo(of2.loss, 5);
+    expect(of1.largest).toBeLessThan(of2.largest);
+  });
+
+  it('refuses steps of several batches on a device', async () => {
+    const stage = quadraticStage(fresh(), { gradient_accumulation_steps: 2 });
+    await expect(runStage(stage, { engine: 'webgpu' })).rejects.toThrow(
+      /^gradients are not added up on the device — --engine webgpu — leave out --accumulate/,
+    );
+  });
+
   it('is done at once when it has been done before, and can be made longer', async () => {
     const dir = fresh();
     await runStage(quadraticStage(dir));

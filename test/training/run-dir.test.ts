@@ -153,6 +153,26 @@ describe('the loss curve', () => {
     expect(path.split(' ').length).toBeLessThanOrEqual(300);
   });
 
+  it('has the losses of checkpoints beside it, and room for them', () => {
+    const losses = points(100, (s) => 1 + 1 / s);
+    const measured = [
+      { step: 50, sample_mean: [1, 2, 3] },
+      { step: 50, held_back_loss: 4, train_loss: 1.5 },
+      { step: 100, held_back_loss: 5, train_loss: 1.4 },
+    ];
+    const svg = lossCurve(losses, measured);
+    const lines = [...svg.matchAll(/polyline points="([^"]*)"/g)].map(([, path]) => path.split(' '));
+    expect(lines.map((line) => line.length)).toEqual([100, 2, 2]);
+    const heights = lines.flat().map((pair) => Number(pair.split(',')[1]));
+    // The largest is at the top, the steps where the loss has them.
+    expect(heights[103]).toBe(Math.min(...heights));
+    expect(lines[2].map((pair) => Number(pair.split(',')[0]))).toEqual(
+      [49, 99].map((i) => Number(lines[0][i].split(',')[0])),
+    );
+    expect(svg).toContain('held-back pictures');
+    expect(lossCurve(losses, measured.slice(0, 1))).toBe(lossCurve(losses));
+  });
+
   it('is logarithmic where the loss falls by more than ten', () => {
     expect(lossCurve(points(100, (s) => 1 / s))).toContain('(log)');
     expect(lossCurve(points(100, (s) => 1 + 1 / s))).not.toContain('(log)');

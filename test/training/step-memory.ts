@@ -28,7 +28,7 @@ const batch = {
   sample: feed([ROWS, 32, 32, 3], 1),
   target: feed([ROWS, 32, 32, 3], 2),
   weights: feed([ROWS], 3),
-  bands: feed([4, ROWS], 6),
+  bands: feed([ROWS, 4], 6),
   timesteps: feed([ROWS], 4),
 };
 const params = Object.fromEntries(

@@ -156,8 +156,8 @@ describe('TrainStep', () => {
       expect(maxError(block[name], apart[name]), name).toBeLessThan(1e-6);
   });
 
-  it('trains a UNet the same compiled and eagerly', async () => {
-    const config = parseUNet2DConfig({
+  const small = () =>
+    parseUNet2DConfig({
       sample_size: 8,
       in_channels: 2,
       out_channels: 2,
@@ -170,13 +170,76 @@ describe('TrainStep', () => {
       num_class_embeds: 3,
       downsample_padding: 0,
     });
+
+  it('adds up the gradients of parts to the step of the whole', async () => {
+    const unetSpecs = unet2dSpecs(small());
+    const start = initParams(unetSpecs, new Random(4));
+    const batch = {
+      sample: feed([6, 8, 8, 2], 1),
+      target: feed([6, 8, 8, 2], 2),
+      weights: { data: Float32Array.of(1, 5, 0.2, 3, 1, 2), shape: [6], dtype: 'float32' as const },
+      bands: {
+        data: Float32Array.from({ length: 24 }, (_, i) => Number(i % 4 === [0, 1, 1, 3, 0, 3][i >> 2])),
+        shape: [6, 4],
+        dtype: 'float32' as const,
+      },
+      timesteps: { data: Float32Array.of(10, 300, 400, 990, 5, 800), shape: [6], dtype: 'float32' as const },
+      labels: { data: Int32Array.of(0, 2, 1, 1, 2, 0), shape: [6], dtype: 'int32' as const },
+    };
+    const run = async (parts: number) => {
+      // A limit that clips: it is the mean gradient's norm that counts, not that of a part.
+      const options = { ...defaultOptimizer, maxGradNorm: 0.5, epsilon: 1e-3 };
+      const loss = diffusionLoss(unet2dNetwork(small()));
+      const trainer = new TrainStep(unetSpecs, loss, freshVectors(start.slice()), options);
+      const results = [];
+      for (let step = 1; step <= 3; step++) results.push(await trainer.run(batch, step, 1e-2, 0.9, parts));
+      const { m, params } = await trainer.read();
+      const read = { results, m: m.slice(), params: params.slice() };
+      await trainer.dispose();
+      return read;
+    };
+    const whole = await run(1);
+    expect(whole.results[0].gradNorm).toBeGreaterThan(0.5);
+    for (const parts of [2, 6]) {
+      const other = await run(parts);
+      expect(maxError(other.m, whole.m)).toBeLessThan(1e-5);
+      expect(maxError(other.params, whole.params)).toBeLessThan(1e-5);
+      for (const [k, { loss, gradNorm, metrics }] of other.results.entries()) {
+        expect(loss).toBeCloseTo(whole.results[k].loss, 4);
+        expect(gradNorm).toBeCloseTo(whole.results[k].gradNorm, 3);
+        expect(metrics.mse).toBeCloseTo(whole.results[k].metrics.mse, 4);
+        // One picture has no error in the second quarter of the process unless it is there.
+        if (parts === 6) expect(metrics.mse_2).toBeCloseTo(whole.results[k].metrics.mse_2, 4);
+        expect(metrics.mse_3).toBeNaN();
+      }
+    }
+  });
+
+  it('keeps the last good state when a part of a step has no loss that is a number', async () => {
+    const rows: ParamSpec[] = [{ name: 'w', shape: [2], init: { constant: 1 } }];
+    const mean = ({ w }: Record<string, tf.Tensor>, { x }: Record<string, tf.Tensor>) => ({
+      loss: tf.mean(tf.square(tf.sub(x, w))) as Scalar,
+    });
+    const trainer = new TrainStep(rows, mean, freshVectors(Float32Array.of(1, 1)));
+    const x = (...data: number[]) => ({
+      x: { data: Float32Array.from(data), shape: [2, 2], dtype: 'float32' as const },
+    });
+    expect((await trainer.run(x(1, 2, Number.NaN, 3), 1, 0.1, 0.9, 2)).loss).toBeNaN();
+    expect(Array.from((await trainer.read()).params)).toEqual([1, 1]);
+    expect((await trainer.run(x(1, 2, 4, 3), 1, 0.1, 0.9, 2)).loss).toBeCloseTo((1 + 9 + 4) / 4);
+    await expect(trainer.run(x(1, 2, 4, 3), 2, 0.1, 0.9, 3)).rejects.toThrow(/x of 2 rows does not divide/);
+    await trainer.dispose();
+  });
+
+  it('trains a UNet the same compiled and eagerly', async () => {
+    const config = small();
     const unetSpecs = unet2dSpecs(config);
     const start = initParams(unetSpecs, new Random(3));
     const batch = {
       sample: feed([2, 8, 8, 2], 1),
       target: feed([2, 8, 8, 2], 2),
       weights: feed([2], 5),
-      bands: { data: Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0), shape: [4, 2], dtype: 'float32' as const },
+      bands: { data: Float32Array.of(1, 0, 0, 0, 0, 0, 1, 0), shape: [2, 4], dtype: 'float32' as const },
       timesteps: { data: Float32Array.of(10, 700), shape: [2], dtype: 'float32' as const },
       labels: { data: Int32Array.of(0, 2), shape: [2], dtype: 'int32' as const },
     };

@@ -133,6 +133,29 @@ describe('train', () => {
     expect(steps).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
   });
 
+  it('is the same by several small batches a step, but for rounding', async () => {
+    const [one, several] = [join(folder, 'one'), join(folder, 'several')];
+    // Adam's own epsilon makes whole steps of gradients that are nothing but rounding.
+    const length = { steps: 3, adam_epsilon: 1e-3 };
+    await train({ data, out: one, config: tiny(length) });
+    const small = tiny({ ...length, batch_size: 1, gradient_accumulation_steps: 4 });
+    await train({ data, out: several, config: small });
+    const [a, b] = [await newest(one), await newest(several)];
+    // The same run by what it sees: a state of either is one of both.
+    expect(a.counters.fingerprint).toBe(b.counters.fingerprint);
+    const farthest = Math.max(...a.arrays.ema.map((x, i) => Math.abs(x - b.arrays.ema[i])));
+    expect(farthest).toBeLessThan(1e-4);
+    expect(farthest).toBeGreaterThan(0);
+    const [x, y] = [await linesOf(one), await linesOf(several)];
+    for (const name of ['loss', 'gradNorm', 'mse', 'mse_1', 'mse_4']) {
+      expect(y[0][name]).toBeCloseTo(x[0][name], 4);
+      expect(y[2][name]).toBeCloseTo(x[2][name], 2);
+    }
+    const out = join(folder, 'device');
+    await expect(train({ data, out, config: small, engine: 'cuda' })).rejects.toThrow(/not added up on the/);
+    expect(await readdir(folder)).not.toContain('device');
+  });
+
   it('measures what it publishes, when asked', async () => {
     const [plain, out] = [join(folder, 'unmeasured'), join(folder, 'measured')];
     const config = tiny({ steps: 5, checkpoint_every: 2 });
@@ -149,6 +172,10 @@ describe('train', () => {
         kid_standard_error: expect.any(Number),
         kid_pictures: 100,
         extractor: expect.stringMatching(/^efficientnet-lite0 [0-9a-f]{12}$/),
+        memorised_share: expect.any(Number),
+        // A hundred of 1 picture in 33.
+        memorised_expected: 0.0303,
+        memorised_probability: expect.any(Number),
       })),
     );
     const [{ kid, kid_standard_error: error }] = await measured();
@@ -306,7 +333,9 @@ describe('bad input', () => {
     expect(bad({ ...presetConfig('tiny'), colour: 1 })).toThrow(/colour.* — x\.json — /);
     expect(bad({ ...presetConfig('tiny'), size: 17 })).toThrow(/size 17 is not a multiple of 2/);
     expect(bad({ ...presetConfig('tiny'), seed: -1 })).toThrow(/^seed: /);
-    expect(() => presetConfig('huge')).toThrow(/preset huge is unknown — --preset — use tiny, small, base/);
+    expect(() => presetConfig('huge')).toThrow(
+      /preset huge is unknown — --preset — use tiny, light, small, base/,
+    );
     expect(() => presetConfig('constructor')).toThrow(InputError);
   });
 
@@ -321,10 +350,11 @@ describe('bad input', () => {
 
   it('puts overrides on the stage that is trained last', () => {
     const config = latent();
-    expect(override(config, 'all', 7, 0.5, 3).diffusion).toMatchObject({
+    expect(override(config, 'all', 7, 0.5, 3, 2).diffusion).toMatchObject({
       steps: 7,
       learning_rate: 0.5,
       batch_size: 3,
+      gradient_accumulation_steps: 2,
     });
     expect(override(config, 'autoencoder', 7).autoencoder?.steps).toBe(7);
     expect(override(config, 'autoencoder', 7).diffusion.steps).toBe(4);
