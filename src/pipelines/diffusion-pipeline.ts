@@ -322,7 +322,7 @@ export class DiffusionPipeline {
     this.requireWhole();
     const size = this.sampleSize(options.size);
     const plan = this.plan(options);
-    const targets = await this.targets(options, size);
+    const targets = await targetsOf(options, size, this.codec.reduction);
     const inTurn = oneAtATime();
     return this.drawAll(
       plan,
@@ -333,11 +333,6 @@ export class DiffusionPipeline {
         ),
       (sample, planned) => this.finish(sample, planned, size, options),
     );
-  }
-
-  /** What pictures of samples of a size are led to. */
-  targets(options: LookOptions, [h, w]: readonly [number, number]): Promise<Target[]> {
-    return targetsOf(options, [h * this.codec.reduction, w * this.codec.reduction]);
   }
 
   /** How many times larger than `pictureSize` finished pictures are along a side. */

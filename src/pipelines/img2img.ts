@@ -11,7 +11,7 @@ import type {
   SamplingOptions,
 } from './diffusion-pipeline.js';
 import { type Denoisers, denoiserFor } from './guided.js';
-import { type LookOptions, steered } from './looks.js';
+import { type LookOptions, steered, targetsOf } from './looks.js';
 import { noiseOf } from './noise.js';
 
 export interface Img2ImgOptions extends SamplingOptions, LookOptions, FinishOptions {
@@ -78,7 +78,7 @@ export async function img2img(
   const size = pipeline.sampleSize();
   const shape = [...size, pipeline.model.unet.out_channels] as const;
   const { codec } = pipeline;
-  const targets = await pipeline.targets(options, size);
+  const targets = await targetsOf(options, size, codec.reduction);
   const given = toFloat(image.data);
   // diffusers draws the latents of the picture, too, from what the autoencoder says of it.
   const known =

@@ -3,7 +3,7 @@ import sharp from 'sharp';
 import { InputError } from '../errors.js';
 import { type Colour, PaletteTarget, type Scribble, ScribbleTarget, type Target } from '../guidance/index.js';
 import type { AlphaPicture } from '../image/alpha.js';
-import { toFloat } from '../image/index.js';
+import { type Size, toFloat } from '../image/index.js';
 import { isDiffusion, type Sampler } from '../schedulers/index.js';
 import type { Codec } from './codec.js';
 import type { Denoiser } from './denoise.js';
@@ -63,15 +63,23 @@ function checkPalette(palette: readonly Colour[]): void {
 
 /**
  * What a picture is led to.
- * @param size height and width of the pictures in pixels
+ * @param size height and width of its sample
+ * @param reduction pixels along a side for one number of the sample
+ * @throws InputError for a scribble of which nothing is left at the picture's size
  */
-export async function targetsOf(options: LookOptions, size: readonly [number, number]): Promise<Target[]> {
+export async function targetsOf(
+  options: LookOptions,
+  size: readonly [number, number],
+  reduction: number,
+): Promise<Target[]> {
   const { scribble, scribbleStrength = SCRIBBLE_STRENGTH } = options;
   const { palette, paletteStrength = PALETTE_STRENGTH } = options;
-  return [
-    ...(scribble ? [new ScribbleTarget(await fittedScribble(scribble, size), scribbleStrength)] : []),
-    ...(palette ? [new PaletteTarget(palette, paletteStrength)] : []),
-  ];
+  const [height, width] = size.map((side) => side * reduction);
+  const targets: Target[] = [];
+  if (scribble)
+    targets.push(new ScribbleTarget(await fittedScribble(scribble, { width, height }), scribbleStrength));
+  if (palette) targets.push(new PaletteTarget(palette, paletteStrength));
+  return targets;
 }
 
 /**
@@ -107,10 +115,7 @@ function strokesOf({ data, width, height, alpha }: AlphaPicture): Uint8Array {
   });
 }
 
-async function fittedScribble(
-  picture: AlphaPicture,
-  [height, width]: readonly [number, number],
-): Promise<Scribble> {
+async function fittedScribble(picture: AlphaPicture, { width, height }: Size): Promise<Scribble> {
   const strokes = strokesOf(picture);
   const rgba = new Uint8Array(strokes.length * 4);
   for (const [p, alpha] of strokes.entries()) {
@@ -126,5 +131,9 @@ async function fittedScribble(
   const pixels = Array.from({ length: width * height }, (_, p) => p);
   const colours = Uint8Array.from(pixels.flatMap((p) => [...fitted.subarray(4 * p, 4 * p + 3)]));
   const weights = Float32Array.from(pixels, (p) => fitted[4 * p + 3] / 255);
+  if (weights.every((weight) => weight === 0))
+    throw new InputError(
+      `nothing of the scribble is left at ${width}×${height} — --scribble — paint in its middle, with wider strokes`,
+    );
   return { width, height, colours: toFloat(colours), weights };
 }

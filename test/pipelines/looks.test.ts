@@ -101,6 +101,16 @@ describe('a scribble', () => {
     expect(await draw(halfRed(16, false))).toEqual(await draw(halfRed(16)));
   });
 
+  it('beside the part that is seen is refused', async () => {
+    const side: AlphaPicture = {
+      data: new Uint8Array(90 * 30 * 3),
+      alpha: Uint8Array.from({ length: 90 * 30 }, (_, p) => (p % 90 < 5 ? 255 : 0)),
+      width: 90,
+      height: 30,
+    };
+    await expect(open.labelled.generate({ scribble: side })).rejects.toThrow(/nothing.*left at 16×16/);
+  });
+
   it('leads what is made of a picture, too', async () => {
     const image = noisyPicture(16, 16);
     const options = { image, strength: 0.8, steps: 8, label: 'bee' };
@@ -154,8 +164,7 @@ describe('variations', () => {
   it('of one noise may show several labels', async () => {
     const labels = ['ant', 'bee'];
     const both = await draw({ vary: 0, count: 2, label: labels });
-    for (const [i, label] of labels.entries())
-      expect(both[i].data).toEqual((await draw({ label }))[0].data);
+    for (const [i, label] of labels.entries()) expect(both[i].data).toEqual((await draw({ label }))[0].data);
   });
 
   it('take PyTorch’s noise of the picture', async () => {
