@@ -23,43 +23,18 @@ const times = ([x, y, z]: Matrix, a: number, b: number, c: number): [number, num
   y[0] * a + y[1] * b + y[2] * c,
   z[0] * a + z[1] * b + z[2] * c,
 ];
-const transposed = ([x, y, z]: Matrix): Matrix => [
-  [x[0], y[0], z[0]],
-  [x[1], y[1], z[1]],
-  [x[2], y[2], z[2]],
-];
-const [CONES_BACK, AXES_BACK] = [transposed(CONES), transposed(AXES)];
 
-/** sRGB's transfer function, of values in [-1, 1]; it goes on as a line beyond, so that no colour is without a slope. */
+/** sRGB's transfer function, of values in [-1, 1]; those beyond count as the ends. */
 function linear(value: number): number {
-  const x = (value + 1) / 2;
-  if (x <= 0.04045) return x / 12.92;
-  return x >= 1 ? 1 + (x - 1) * SLOPE_AT_1 : ((x + 0.055) / 1.055) ** 2.4;
+  const x = Math.min(1, Math.max(0, (value + 1) / 2));
+  return x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4;
 }
-const SLOPE_AT_1 = 2.4 / 1.055;
-
-function linearSlope(value: number): number {
-  const x = (value + 1) / 2;
-  if (x <= 0.04045) return 0.5 / 12.92;
-  return 0.5 * (x >= 1 ? SLOPE_AT_1 : SLOPE_AT_1 * ((x + 0.055) / 1.055) ** 1.4);
-}
-
-/** The cube root is infinitely steep at 0: below this it is a line through 0. */
-const DARKEST = 1e-4;
-const SLOPE_AT_0 = Math.cbrt(DARKEST) / DARKEST;
-const root = (cone: number): number => (cone > DARKEST ? Math.cbrt(cone) : cone * SLOPE_AT_0);
-const rootSlope = (cone: number): number => (cone > DARKEST ? 1 / (3 * Math.cbrt(cone) ** 2) : SLOPE_AT_0);
 
 /** A colour of red, green and blue in [-1, 1], as the networks have them. */
 export function oklab(r: number, g: number, b: number): Lab {
   const [l, m, s] = times(CONES, linear(r), linear(g), linear(b));
-  return times(AXES, root(l), root(m), root(s));
+  return times(AXES, Math.cbrt(l), Math.cbrt(m), Math.cbrt(s));
 }
 
-/** A gradient by the colour `oklab(r, g, b)` as one by red, green and blue. */
-export function oklabPullBack(r: number, g: number, b: number, gradient: Lab): [number, number, number] {
-  const [l, m, s] = times(CONES, linear(r), linear(g), linear(b));
-  const [x, y, z] = times(AXES_BACK, gradient[0], gradient[1], gradient[2]);
-  const [p, q, t] = times(CONES_BACK, x * rootSlope(l), y * rootSlope(m), z * rootSlope(s));
-  return [p * linearSlope(r), q * linearSlope(g), t * linearSlope(b)];
-}
+export const squaredDistance = (a: Lab, b: Lab): number =>
+  (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2;

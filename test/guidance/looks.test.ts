@@ -8,7 +8,7 @@ import {
   stepLength,
   type Target,
 } from '../../src/guidance/index.js';
-import { oklab, oklabPullBack } from '../../src/guidance/oklab.js';
+import { oklab } from '../../src/guidance/oklab.js';
 import { Random } from '../../src/random.js';
 
 const [width, height] = [9, 7];
@@ -41,21 +41,6 @@ describe('OKLab', () => {
   ])('of %s', (_, [r, g, b], expected) => {
     const lab = oklab(r, g, b);
     for (const [i, x] of expected.entries()) expect(lab[i]).toBeCloseTo(x, 3);
-  });
-
-  it.each([
-    [0.3, -0.4, 0.8],
-    [1.3, -0.97, 0.1],
-    [-0.999, -1, -0.9999],
-  ])('has the slopes of finite differences at %f, %f, %f', (...rgb) => {
-    const weights = [0.7, -1.1, 0.4] as const;
-    const value = ([r, g, b]: readonly number[]) =>
-      oklab(r, g, b).reduce((sum, x, i) => sum + weights[i] * x, 0);
-    const slopes = oklabPullBack(rgb[0], rgb[1], rgb[2], weights);
-    for (const c of [0, 1, 2]) {
-      const at = (h: number) => value(rgb.map((x, i) => (i === c ? x + h : x)));
-      expect(slopes[c] / ((at(1e-6) - at(-1e-6)) / 2e-6)).toBeCloseTo(1, 3);
-    }
   });
 });
 
@@ -102,12 +87,12 @@ describe('a palette', () => {
 
   it('has the gradient of finite differences', () => checkGradient(target, picture));
 
-  it('is nearly content with a picture of its colours, and less with one of them alone', () => {
+  it('is content with a picture of its colours, and less with one of them alone', () => {
     const made = target.pull(filled((p) => palette[p % 3])).loss;
     const single = target.pull(filled(() => palette[0])).loss;
     const foreign = target.pull(filled(() => [200, 30, 30])).loss;
-    expect(made).toBeLessThan(0.002);
-    expect(single).toBeGreaterThan(5 * made);
+    expect(made).toBeLessThan(1e-9);
+    expect(single).toBeGreaterThan(0.02);
     expect(foreign).toBeGreaterThan(2 * single);
   });
 
