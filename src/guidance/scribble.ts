@@ -53,7 +53,7 @@ export class ScribbleTarget implements Target {
 function gaussian(deviation: number): Float64Array {
   const radius = Math.ceil(3 * deviation);
   const kernel = Float64Array.from({ length: 2 * radius + 1 }, (_, i) =>
-    deviation === 0 ? 1 : Math.exp(-0.5 * ((i - radius) / deviation) ** 2),
+    Math.exp(-0.5 * ((i - radius) / deviation) ** 2),
   );
   const sum = kernel.reduce((a, b) => a + b, 0);
   return kernel.map((k) => k / sum);

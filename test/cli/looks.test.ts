@@ -45,6 +45,7 @@ describe('looks', () => {
       scribbleStrength: 0.5,
       palette: ['#3b6fd4', '#ffcc00'],
       paletteStrength: 0.7,
+      eta: 1,
     };
     expect(await readRecipe(out)).toMatchObject(recipe);
     const { stdout } = await sumi('inspect', out);

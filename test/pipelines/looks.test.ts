@@ -1,11 +1,14 @@
 /** Pictures led by a scribble or a palette, and pictures near one: with random weights. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { convertPrediction } from '../../src/diffusion/index.js';
 import { InputError } from '../../src/errors.js';
 import { paletteDistance } from '../../src/guidance/index.js';
 import type { AlphaPicture } from '../../src/image/alpha.js';
 import { toFloat } from '../../src/image/index.js';
 import { Codec, DiffusionPipeline, type GenerateOptions, img2img } from '../../src/pipelines/index.js';
+import { SteeredDenoiser } from '../../src/pipelines/steered.js';
 import { Random } from '../../src/random.js';
+import { DDIMScheduler } from '../../src/schedulers/index.js';
 import { noisyPicture } from './pictures.js';
 import { labelled, latent, temporaryFolder, writeTiny } from './tiny.js';
 
@@ -68,6 +71,34 @@ describe('the way back through the decoder', () => {
     });
     expect([...(await grey.pullBack(new Float32Array(2), slopes, [1, 2]))]).toEqual([6, 15]);
   });
+});
+
+describe('a prediction', () => {
+  const wanted = Float32Array.of(0.5, -0.2, 0.1);
+  const target = {
+    strength: 1,
+    until: 0.5,
+    pull: (picture: Float32Array) => {
+      const gradient = picture.map((x, i) => x - wanted[i]);
+      return { loss: 0.5 * gradient.reduce((sum, g) => sum + g * g, 0), gradient };
+    },
+  };
+  const output = Float32Array.of(0.3, 1.2, -0.4);
+  const sample = Float32Array.of(-0.7, 0.9, 0.2);
+  const codec = { decode: async (x: Float32Array) => x, pullBack: async (_: unknown, g: Float32Array) => g };
+  it.each(['epsilon', 'sample', 'v_prediction'] as const)(
+    'of %s becomes that of the picture wanted, but where little noise is left',
+    async (prediction_type) => {
+      const scheduler = new DDIMScheduler({ prediction_type });
+      const led = new SteeredDenoiser({ predict: async () => output }, codec, scheduler, [target]);
+      const predict = (t: number) =>
+        led.predict(sample, [1, 1], t, { label: null, nullLabel: null, guidanceScale: 1 });
+      const alphaProd = scheduler.alphasCumprod[600];
+      const original = convertPrediction(await predict(600), sample, alphaProd, prediction_type, 'sample');
+      for (const [i, x] of original.entries()) expect(x).toBeCloseTo(wanted[i], 5);
+      expect(await predict(50)).toBe(output);
+    },
+  );
 });
 
 describe('a scribble', () => {
