@@ -12,7 +12,8 @@ export interface InpaintArgs extends DrawingArgs {
   'jump-length': number;
   jumps: number;
   area: 'auto' | 'mask' | 'whole';
-  feather?: number;
+  blend: 'poisson' | 'none';
+  feather: number;
   'invert-mask': boolean;
 }
 
@@ -68,7 +69,7 @@ export const inpaint: CommandModule<object, InpaintArgs> = {
       })
       .option('jump-length', {
         type: 'number',
-        default: 3,
+        default: 5,
         describe: 'repaint: steps that are taken back at a time',
       })
       .option('jumps', {
@@ -84,10 +85,17 @@ export const inpaint: CommandModule<object, InpaintArgs> = {
         describe:
           'What the model sees of a larger picture: around the mask, or all of it (auto: all up to 4 times its size)',
       })
+      .option('blend', {
+        type: 'string',
+        choices: ['poisson', 'none'] as const,
+        default: 'poisson' as const,
+        describe:
+          'poisson: what is painted takes over the colours around it at its edge; none: as it was drawn',
+      })
       .option('feather', {
         type: 'number',
-        describe:
-          'Pixels over which the edge fades in, on the painted side (default: 0 where pixels are drawn as they are, else 2 of the model’s)',
+        default: 0,
+        describe: 'Pixels over which what is painted fades in over what was there, on the painted side',
       })
       .option('invert-mask', {
         type: 'boolean',

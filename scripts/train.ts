@@ -11,6 +11,7 @@ export interface TrainArgs {
   stage?: 'autoencoder' | 'diffusion' | 'all';
   autoencoder?: string;
   init?: string;
+  inpaint?: string;
   distill?: string;
   'distill-steps'?: number;
   refine?: string;
@@ -67,6 +68,11 @@ export const train: CommandModule<object, TrainArgs> = {
         type: 'string',
         describe:
           'Model (folder or name) to train further: its weights, its text encoder, and its settings unless --config or --preset has others',
+      })
+      .option('inpaint', {
+        type: 'string',
+        describe:
+          'As --init, and to fill in: the network sees a mask too, and what is kept of the picture (for sumi inpaint)',
       })
       .option('autoencoder', {
         type: 'string',
@@ -129,6 +135,7 @@ export const train: CommandModule<object, TrainArgs> = {
         describe: 'Weights of the published model',
       })
       .conflicts('steps', 'minutes')
+      .conflicts('init', 'inpaint')
       .example('sumi train --data pictures --out run --preset tiny', 'a first try')
       .example('sumi train --data pictures --out run --minutes 120', 'two hours')
       .example('sumi train --distill characters --out fast', 'a model that draws in 4 steps without guidance')

@@ -4,13 +4,15 @@
  *
  *   npm run bench:quality -- --minutes 60 --seeds 3 --data data/characters
  *   npm run bench:quality -- --minutes 20 --data data/characters --recipes a.json,b.json
+ *   npm run bench:quality -- --data data/characters --recipes a.json,b.json --autoencoder models/characters --threads 1
  *
  * The example stands there twice: with its own network of 114 M parameters, and with one of the size of Sumi's, which its
  * option --model_config_name_or_path allows and which suits so little time better.
  *
  * A minute is one of CPU time (user and system, all threads), so that what else the machine does decides nothing; the
- * example gets what Sumi used. All models draw through Sumi, and one network sees all pictures. What is done already
- * is not done again: the same command goes on with a measurement that was stopped.
+ * example gets what Sumi used. Without --minutes recipes have the steps that they say themselves. All models draw
+ * through Sumi, and one network sees all pictures. What is done already is not done again: the same command goes on with
+ * a measurement that was stopped.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -33,19 +35,26 @@ const at = (file: string) => join(import.meta.dirname, file);
 
 const argv = await yargs(hideBin(process.argv))
   .option('data', { type: 'string', demandOption: true, describe: 'Folder of pictures' })
-  .option('minutes', { type: 'number', demandOption: true, describe: 'CPU minutes of each training' })
+  .option('minutes', {
+    type: 'number',
+    describe: 'CPU minutes of each training (recipes: default their steps)',
+  })
   .option('seeds', { type: 'number', default: 3, describe: 'How many trainings of each recipe' })
+  .option('first-seed', { type: 'number', default: 0, describe: 'To train several seeds side by side' })
   .option('size', { type: 'number', default: 64, describe: 'Side of the pictures, a multiple of 32' })
   .option('count', { type: 'number', default: 500, describe: 'Pictures that each model draws' })
   .option('peer-steps', { type: 'number', default: 50, describe: 'DDIM steps of the example’s model' })
   .option('recipes', { type: 'string', describe: 'Settings files of Sumi’s, with commas, instead' })
+  .option('autoencoder', { type: 'string', describe: 'Checkpoint whose autoencoder all recipes use' })
+  .option('threads', { type: 'number', describe: 'CPU cores of each training (default: all)' })
   .option('out', { type: 'string', default: 'runs/quality', describe: 'Folder for models and reports' })
   .option('python', {
     type: 'string',
     default: process.env.SUMI_BENCH_PYTHON ?? join(root, 'bench/.venv/bin/python'),
     describe: 'With PyTorch and diffusers (bench/peers.sh)',
   })
-  .check(({ size, recipes, python }) => {
+  .check(({ size, recipes, python, minutes }) => {
+    if (recipes === undefined && minutes === undefined) throw new Error('--minutes or --recipes is needed');
     if (recipes === undefined && size % 32 !== 0) throw new Error(`--size ${size} is no multiple of 32`);
     if (recipes === undefined && !existsSync(python))
       throw new Error(`no PyTorch at ${python}: see peers.sh`);
@@ -57,14 +66,16 @@ const argv = await yargs(hideBin(process.argv))
 /** A recipe that is measured. */
 interface Side {
   readonly name: string;
-  readonly train: (out: string, seed: number, cpuSeconds: number) => Promise<Trained>;
+  readonly train: (out: string, seed: number, cpuSeconds: number | undefined) => Promise<Trained>;
   /** How its model draws; empty: as the model says itself. */
   readonly sampling: SamplingOptions;
 }
 
 /** Runs a trainer, whose last line on stdout is what it has to say. */
 async function run(command: string, args: readonly string[]): Promise<Trained> {
-  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+  const cores = argv.threads === undefined ? {} : { OMP_NUM_THREADS: String(argv.threads) };
+  const env = { ...process.env, ...cores };
+  const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise<number | null>((done, fail) => child.on('close', done).on('error', fail));
   const said = await text(child.stdout);
   const code = await ended;
@@ -72,14 +83,14 @@ async function run(command: string, args: readonly string[]): Promise<Trained> {
   return JSON.parse(said.trim().split('\n').at(-1) as string) as Trained;
 }
 
-const { size } = argv;
+const { size, autoencoder, threads } = argv;
 const data = resolve(argv.data);
 
 const sumi = (name: string, config?: string): Side => ({
   name,
   sampling: {},
   train: (out, seed, cpuSeconds) => {
-    const order = { data, out, config, size, seed, cpuSeconds };
+    const order = { data, out, config, size, seed, cpuSeconds, autoencoder, threads };
     return run(process.execPath, ['--import', 'tsx', at('sumi-train.ts'), JSON.stringify(order)]);
   },
 });
@@ -131,7 +142,12 @@ async function measure(
 }
 
 /** Trains and measures, unless that is done already. */
-async function resultOf(side: Side, seed: number, cpuSeconds: number, real: PictureSet): Promise<Result> {
+async function resultOf(
+  side: Side,
+  seed: number,
+  cpuSeconds: number | undefined,
+  real: PictureSet,
+): Promise<Result> {
   const out = join(argv.out, `${side.name}-${seed}`);
   const file = join(out, 'result.json');
   const order = { data, size, minutes: argv.minutes, count: argv.count, sampling: side.sampling };
@@ -156,8 +172,8 @@ async function resultOf(side: Side, seed: number, cpuSeconds: number, real: Pict
 
 const real = await readPictureSet(data, { size, most: 5000 });
 const results: Result[] = [];
-for (let seed = 0; seed < argv.seeds; seed++) {
-  let cpuSeconds = argv.minutes * 60;
+for (let seed = argv.firstSeed; seed < argv.firstSeed + argv.seeds; seed++) {
+  let cpuSeconds = argv.minutes && argv.minutes * 60;
   for (const side of sides) {
     const result = await resultOf(side, seed, cpuSeconds, real);
     results.push(result);

@@ -1,5 +1,5 @@
 /**
- * Trains by Sumi for so many CPU seconds of all threads, and prints what it took.
+ * Trains by Sumi, for so many CPU seconds of all threads where they are given, and prints what it took.
  *
  *   tsx sumi-train.ts '{"data": …, "out": …, "config": …, "size": …, "seed": …, "cpuSeconds": …}'
  */
@@ -14,7 +14,11 @@ interface Order {
   readonly config?: string;
   readonly size: number;
   readonly seed: number;
-  readonly cpuSeconds: number;
+  /** Default: the steps of the recipe. */
+  readonly cpuSeconds?: number;
+  /** A checkpoint whose autoencoder is used: only the diffusion stage is trained. */
+  readonly autoencoder?: string;
+  readonly threads?: number;
 }
 
 const clock = (): number => {
@@ -22,13 +26,17 @@ const clock = (): number => {
   return (user + system) / 1e6;
 };
 
-const { data, out, config, size, seed, cpuSeconds } = JSON.parse(process.argv[2]) as Order;
-const minutes = cpuSeconds / 60;
+const { data, out, config, size, seed, cpuSeconds, autoencoder, threads } = JSON.parse(
+  process.argv[2],
+) as Order;
+const minutes = cpuSeconds && cpuSeconds / 60;
 const result = await train({
   data,
   out,
-  config: await configOf({ config, size, seed, minutes }, { clock }),
+  config: await configOf({ config, size, seed, minutes, autoencoder }, { clock, threads }),
+  autoencoderFrom: autoencoder,
   minutes,
+  threads,
   clock,
   onNote: (line) => process.stderr.write(`${line}\n`),
 });

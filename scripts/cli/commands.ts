@@ -3,6 +3,7 @@
  * with inside its handler, so that `sumi --help` stays quick.
  */
 import type { CommandModule } from 'yargs';
+import { average } from '../average.js';
 import { dataset } from '../dataset.js';
 import { doctor } from '../doctor.js';
 import { evalCommand } from '../eval.js';
@@ -22,6 +23,7 @@ export const commands: readonly CommandModule<object, never>[] = [
   img2img as CommandModule<object, never>,
   interpolate as CommandModule<object, never>,
   train as CommandModule<object, never>,
+  average as CommandModule<object, never>,
   segment as CommandModule<object, never>,
   dataset as CommandModule<object, never>,
   evalCommand as CommandModule<object, never>,

@@ -32,7 +32,6 @@ export async function drawForEval(argv: EvalArgs, signal: AbortSignal): Promise<
     const { refine } = argv;
     const sampling = { steps, scheduler, eta, guidanceScale: guidance, size, refine, ...speedOf(argv) };
     // What the model cannot do is told before the pictures are read.
-    pipeline.requireWhole();
     const [{ condition }] = pipeline.plan({ ...sampling, seed, label: argv.label });
     const real = await readReal(data, argv, size * pipeline.scale({ refine }), signal);
     const label = labelsFor(real, pipeline, count, seed);

@@ -144,7 +144,6 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       ...guidanceOf(argv),
       ...speedOf(argv),
     };
-    pipeline.requireWhole();
     const plan = pipeline.plan(options);
     const scheduler = pipeline.schedulerFor(options);
     const calls = scheduler.timesteps.length;

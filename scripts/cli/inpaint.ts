@@ -114,13 +114,15 @@ export async function runInpaint(argv: InpaintArgs): Promise<void> {
         jumpLength,
         jumps,
         area,
+        blend: argv.blend,
         feather: argv.feather,
         onPicture,
       }),
     write: (file, picture, recipe) => {
       const { left, top, side } = picture.region;
       const region = { left, top, side };
-      return writePngWithAlpha(file, picture, { ...recipe, painted, feather: picture.feather, region });
+      const { blend, feather } = picture;
+      return writePngWithAlpha(file, picture, { ...recipe, painted, blend, feather, region });
     },
   });
 }

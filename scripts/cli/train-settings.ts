@@ -35,7 +35,10 @@ export async function configOf(
     ...(argv.fit === undefined ? {} : { fit: argv.fit }),
     ...(argv.strict === undefined ? {} : { strict: argv.strict }),
     ...(argv.flip === undefined ? {} : { augment: { flip: argv.flip } }),
-    ...(argv['held-back'] === undefined ? {} : { diffusion: { held_back: argv['held-back'] } }),
+    diffusion: {
+      ...(argv.inpaint === undefined ? {} : { inpaint: true }),
+      ...(argv['held-back'] === undefined ? {} : { held_back: argv['held-back'] }),
+    },
   };
   const merged = merge(merge(base, file), given);
   let config = parseTrainConfig(merged, argv.config ?? named);
@@ -56,15 +59,16 @@ export async function configOf(
  * nothing.
  */
 async function baseOf(
-  { preset, init, minutes, size, stage = 'all', autoencoder }: Partial<TrainArgs>,
+  { preset, init, inpaint, minutes, size, stage = 'all', autoencoder }: Partial<TrainArgs>,
   file: Json,
   planning: Parameters<typeof configOf>[1],
 ): Promise<{ named: string; base: Json }> {
   const known = preset ?? file.preset;
   const network = isObject(file.diffusion) && 'model' in (file.diffusion as Json);
   if (known === undefined && network) return { named: 'the settings', base: {} };
-  if (known === undefined && init !== undefined)
-    return { named: `--init ${init}`, base: await settingsOf(init) };
+  const model = inpaint ?? init;
+  if (known === undefined && model !== undefined)
+    return { named: `--${inpaint ? 'inpaint' : 'init'} ${model}`, base: await settingsOf(model) };
   if (known === undefined && minutes !== undefined && stage === 'all' && autoencoder === undefined) {
     const settled = size ?? (typeof file.size === 'number' ? file.size : undefined);
     const plan = await planByMinutes({ ...planning, minutes, size: settled });
@@ -82,6 +86,7 @@ const NOT_DISTILLED = [
   'stage',
   'autoencoder',
   'init',
+  'inpaint',
   'size',
   'flip',
   'background',
@@ -114,7 +119,17 @@ export async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {
 }
 
 /** Settings of other kinds of training that a refiner's has no use for. */
-const NOT_REFINED = ['preset', 'stage', 'autoencoder', 'init', 'size', 'flip', 'strict', 'distill'] as const;
+const NOT_REFINED = [
+  'preset',
+  'stage',
+  'autoencoder',
+  'init',
+  'inpaint',
+  'size',
+  'flip',
+  'strict',
+  'distill',
+] as const;
 
 export async function refineConfigOf(argv: TrainArgs): Promise<RefineConfig> {
   const idle = NOT_REFINED.filter((name) => argv[name] !== undefined);

@@ -90,6 +90,7 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
         'fit',
         'autoencoder',
         'init',
+        'inpaint',
         'distill',
         'distill-steps',
         'refine',
@@ -159,7 +160,7 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
             data: argv.data as string,
             out: argv.out as string,
             autoencoderFrom: argv.autoencoder,
-            initFrom: argv.init,
+            initFrom: argv.inpaint ?? argv.init,
             config,
           })
         : await resumeTraining({

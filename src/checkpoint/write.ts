@@ -8,8 +8,16 @@ import type { ComponentFolder } from './component.js';
 import type { FloatDtype } from './dtypes.js';
 import { formatJson, type JsonObject } from './json.js';
 import { saveParams } from './load.js';
-import { type AutoencoderFolder, REFINER_FOLDER, type SchedulerComponent } from './pipeline.js';
+import {
+  type AutoencoderFolder,
+  type PipelineDir,
+  REFINER_FOLDER,
+  type SchedulerComponent,
+} from './pipeline.js';
 import { TRANSFORMERS_STEM, WEIGHTS_NAME } from './weights.js';
+
+/** diffusers' pipeline of models that draw from texts and fill in. */
+export const INPAINT_PIPELINE = 'StableDiffusionInpaintPipeline';
 
 /** The diffusers release whose format is written; the interop check in bench/interop runs against it. */
 export const DIFFUSERS_VERSION = '0.42.1';
@@ -66,6 +74,19 @@ export async function writePipelineDir(
     if (sumi) await writeFile(join(target, 'sumi.json'), formatJson(sumi));
     await writeFile(join(target, 'model_index.json'), formatJson(modelIndex(pipeline)));
   });
+}
+
+/** All parts of a checkpoint but its refiner, to be copied as they are. */
+export function partsOf(dir: PipelineDir): Omit<PipelineToWrite, 'sumi' | 'refiner'> {
+  const { className, unet, scheduler, autoencoder, textEncoder, tokenizer } = dir;
+  return {
+    ...(className !== null && { className }),
+    unet,
+    scheduler: scheduler as NonNullable<typeof scheduler>,
+    ...(autoencoder && { autoencoder }),
+    ...(textEncoder && { textEncoder }),
+    ...(tokenizer !== null && { tokenizer }),
+  };
 }
 
 /** The content of model_index.json. */

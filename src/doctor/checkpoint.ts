@@ -97,13 +97,9 @@ async function examineNetworks(
     ));
   const scheduler = await examineScheduler(pipeline, network, findings);
   const unet = network?.config ?? null;
-  const paints =
-    network !== null &&
-    network.textChannels !== null &&
-    network.config.in_channels === 2 * network.config.out_channels + 1;
   // Without the autoencoder's config there is nothing to compare the channels with.
   if (unet && (coderNetwork || !coder))
-    await findings.attempt('config', () => checkChannels(unet, paints, coderNetwork, dir));
+    await findings.attempt('config', () => checkChannels(unet, coderNetwork, dir));
   if (unet) await examineLabels(pipeline, unet, findings);
 
   const unetParams = network && (await examineWeights(network.specs, component.weights, findings));

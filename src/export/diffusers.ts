@@ -5,7 +5,12 @@ import type { FloatDtype } from '../checkpoint/dtypes.js';
 import { fromBF16, fromF16, toBF16, toF16 } from '../checkpoint/dtypes.js';
 import type { JsonObject } from '../checkpoint/json.js';
 import type { AutoencoderFolder } from '../checkpoint/pipeline.js';
-import { type ModelToWrite, writeComponent, writePipelineDir } from '../checkpoint/write.js';
+import {
+  INPAINT_PIPELINE,
+  type ModelToWrite,
+  writeComponent,
+  writePipelineDir,
+} from '../checkpoint/write.js';
 import { RunError } from '../errors.js';
 import { isFile, writeDirectoryAtomically } from '../files/index.js';
 import { CLIP_TEXT_CLASS_NAME, clipTextSpecs } from '../text/index.js';
@@ -120,7 +125,7 @@ async function writeAnew(dir: string, source: ExportSource, written: readonly Wr
   await writePipelineDir(
     dir,
     {
-      className: pipeline.className ?? (model.paints ? 'StableDiffusionInpaintPipeline' : undefined),
+      className: pipeline.className ?? (model.paints && model.text ? INPAINT_PIPELINE : undefined),
       unet: (of('unet') as Written).model,
       scheduler: schedulerOf(pipeline, model),
       autoencoder: coder && { ...coder.model, folder: coder.folder as AutoencoderFolder },

@@ -10,6 +10,7 @@ import { type Churn, requireChurn, type Sampler } from '../schedulers/index.js';
 import { Codec } from './codec.js';
 import { checkSeed, conditionOf, labelIndex, type ToldOptions } from './conditions.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
+import { nothingKept } from './fill-in.js';
 import { loadGuide } from './guide-model.js';
 import {
   checkGuidance,
@@ -276,12 +277,14 @@ export class DiffusionPipeline {
     });
   }
 
-  /** @throws InputError when the model can only fill in parts of pictures */
-  requireWhole(): void {
-    if (!this.model.paints) return;
-    throw new InputError(
-      `the model only fills in parts of pictures — ${this.model.dir} — use inpaint, or the model that it was made from`,
-    );
+  /** A plan of whole pictures, of samples of `size`: a model that fills in is shown that nothing is kept. */
+  async whole(
+    plan: readonly PlannedPicture[],
+    size: readonly [number, number],
+  ): Promise<readonly PlannedPicture[]> {
+    if (!this.model.paints) return plan;
+    const channels = await nothingKept(this.codec, size);
+    return plan.map((planned) => ({ ...planned, condition: { ...planned.condition, channels } }));
   }
 
   /**
@@ -319,9 +322,8 @@ export class DiffusionPipeline {
    * @throws the signal's reason when it aborts; pictures done before were given to `onPicture`
    */
   async generate(options: GenerateOptions = {}): Promise<GeneratedPicture[]> {
-    this.requireWhole();
     const size = this.sampleSize(options.size);
-    const plan = this.plan(options);
+    const plan = await this.whole(this.plan(options), size);
     const targets = await targetsOf(options, size, this.codec.reduction);
     const inTurn = oneAtATime();
     return this.drawAll(

@@ -62,7 +62,6 @@ export async function img2img(
   pipeline: DiffusionPipeline,
   options: Img2ImgOptions,
 ): Promise<GeneratedPicture[]> {
-  pipeline.requireWhole();
   const { image, strength = DEFAULT_STRENGTH, count = 1, eta, churn, rng, signal } = options;
   const [height, width] = pipeline.pictureSize;
   if (image.width !== width || image.height !== height) {
@@ -70,12 +69,12 @@ export async function img2img(
       `the picture is ${image.width}×${image.height} — img2img — bring it to the model's ${width}×${height} first`,
     );
   }
-  const plan = pipeline.plan(options);
+  const size = pipeline.sampleSize();
+  const plan = await pipeline.whole(pipeline.plan(options), size);
   const planned = pipeline.schedulerFor(options);
   const starts = stepStarts(planned);
   const calls = planned.timesteps.length;
   const start = starts[startingStep(starts.length, strength)] ?? calls;
-  const size = pipeline.sampleSize();
   const shape = [...size, pipeline.model.unet.out_channels] as const;
   const { codec } = pipeline;
   const targets = await targetsOf(options, size, codec.reduction);

@@ -30,7 +30,7 @@ export { DEFAULT_MODEL, findModel, type LoadedModel, loadModel, shippedModels } 
 export { betweenNoises, checkVary, type DrawNoise, noiseOf, RNGS, type Rng } from './noise.js';
 export { type PaintOptions, paint } from './paint.js';
 export type { PaintMask } from './paint-mask.js';
-export { INPAINT_AREAS, type InpaintArea, type Region } from './region.js';
+export { BLENDS, type Blend, INPAINT_AREAS, type InpaintArea, type Region } from './region.js';
 export { type Move, repaintSchedule } from './repaint.js';
 export type { GenerationEvent, PictureDone, StepDone } from './steps.js';
 export { CACHE_BRANCH, type SpeedOptions } from './together.js';

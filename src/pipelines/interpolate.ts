@@ -53,10 +53,9 @@ export async function interpolate(
   pipeline: DiffusionPipeline,
   options: InterpolateOptions,
 ): Promise<InterpolatedPicture[]> {
-  pipeline.requireWhole();
-  const keys = keysOf(pipeline, options);
-  const frames = framesOf(keys, options);
   const size = pipeline.sampleSize();
+  const keys = await pipeline.whole(keysOf(pipeline, options), size);
+  const frames = framesOf(keys, options);
   const calls = pipeline.schedulerFor(options).timesteps.length;
   const mixes = keys.some(({ condition }) => differs(condition, keys[0].condition));
   if (mixes && (options.cacheInterval ?? 1) > 1) {

@@ -18,7 +18,7 @@ import { type LoraFile, mergeLoras } from '../lora/index.js';
 import { openRefiner, type RefinerNetwork } from '../refiner/index.js';
 import { CMStochasticIterativeScheduler } from '../schedulers/index.js';
 import { clipTextSpecs } from '../text/index.js';
-import { openUNet, type UNetNetwork } from '../unet/index.js';
+import { fillsIn, openUNet, type UNetNetwork } from '../unet/index.js';
 import { loadText, type TextModel } from './text.js';
 
 /** The model that `sumi generate` uses when none is named. */
@@ -90,7 +90,7 @@ export interface LoadedModel {
   readonly unetParams: Float32Array;
   /** What prompts go through; null for a model without texts. */
   readonly text: TextModel | null;
-  /** Whether the UNet was trained to fill in: it sees a mask and the latents of what is kept beside its sample. */
+  /** Whether the UNet was trained to fill in: it sees a mask and the sample of what is kept beside its own. */
   readonly paints: boolean;
   readonly autoencoder: { readonly network: AutoencoderNetwork; readonly params: Float32Array } | null;
   /** What makes pictures larger and sharper; null when there is none. */
@@ -124,8 +124,7 @@ export async function loadModel(nameOrDir: string, options: LoadOptions = {}): P
   const labels = labelsOf(pipeline.sumi, unet, dir);
   const text = textChannels === null ? null : await loadText(pipeline, textChannels);
   const autoencoder = await loadAutoencoder(pipeline);
-  const paints = text !== null && unet.in_channels === 2 * unet.out_channels + 1;
-  checkChannels(unet, paints, autoencoder?.network ?? null, dir);
+  checkChannels(unet, autoencoder?.network ?? null, dir);
   const refiner = await loadRefiner(pipeline, network, autoencoder?.network ?? null);
   const unetParams = await loadParams(network.specs, pipeline.unet.weights);
   if (options.loras?.length) {
@@ -139,7 +138,7 @@ export async function loadModel(nameOrDir: string, options: LoadOptions = {}): P
     network,
     unetParams,
     text,
-    paints,
+    paints: fillsIn(unet),
     autoencoder,
     refiner,
     scheduler: {
@@ -172,12 +171,12 @@ async function loadRefiner(
 
 /** @throws InputError when the networks' channels do not meet, or are no picture's */
 export function checkChannels(
-  { in_channels: given, out_channels: predicted }: UNetNetwork['config'],
-  paints: boolean,
+  unet: UNetNetwork['config'],
   autoencoder: AutoencoderNetwork | null,
   dir: string,
 ): void {
-  if (given !== predicted && !paints) {
+  const { in_channels: given, out_channels: predicted } = unet;
+  if (given !== predicted && !fillsIn(unet)) {
     throw new InputError(
       `the UNet takes ${given} channels and predicts ${predicted} — ${dir} — learned variances are not supported: use a model that predicts as many`,
     );

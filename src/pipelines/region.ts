@@ -2,7 +2,8 @@
 import sharp from 'sharp';
 import { type AlphaPicture, onWhite } from '../image/alpha.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
-import { clamp, type PaintMask } from './paint-mask.js';
+import { clamp, cutMask, type PaintMask } from './paint-mask.js';
+import { joined } from './seam.js';
 
 /** A square of the picture in pixels; it may reach over the picture's edge, where the edge goes on. */
 export interface Region {
@@ -14,6 +15,13 @@ export interface Region {
 /** What the model sees of a picture: the surroundings of what is painted, or all of it, or as its size suggests. */
 export const INPAINT_AREAS = ['auto', 'mask', 'whole'] as const;
 export type InpaintArea = (typeof INPAINT_AREAS)[number];
+
+/**
+ * How what is painted meets what is kept: `poisson` takes the colours at the edge over from the picture and spreads the
+ * change inwards, `none` leaves what was drawn as it is.
+ */
+export const BLENDS = ['poisson', 'none'] as const;
+export type Blend = (typeof BLENDS)[number];
 
 /**
  * Up to how many times the model's size `auto` shows it the whole picture. A model of whole things draws a whole thing
@@ -78,9 +86,14 @@ function boundsOf({ data, width, height }: PaintMask): [number, number, number, 
  */
 export async function cutPicture(
   picture: AlphaPicture,
-  { left, top, side }: Region,
+  region: Region,
   modelSide: number,
 ): Promise<RgbPicture> {
+  return resize(pixelsOf(picture, region), region.side, modelSide);
+}
+
+/** The region's pixels, [side, side, 3], on white where they are transparent; beyond the picture its edge goes on. */
+function pixelsOf(picture: AlphaPicture, { left, top, side }: Region): Uint8Array {
   const { data, width, height } = onWhite(picture);
   const cut = new Uint8Array(side * side * 3);
   for (let y = 0; y < side; y++) {
@@ -90,23 +103,30 @@ export async function cutPicture(
       cut.set(data.subarray(from, from + 3), (y * side + x) * 3);
     }
   }
-  return resize(cut, side, modelSide);
+  return cut;
 }
 
 /**
  * Lays what was drawn over the picture, opaque, as far as the mask paints. Pixels whose mask is 0 are the very bytes
  * of the picture.
  * @param drawn [modelSide, modelSide, 3] in [-1, 1]
+ * @param blend how its edge meets the picture
  */
 export async function paste(
   picture: AlphaPicture,
   mask: PaintMask,
-  { left, top, side }: Region,
+  region: Region,
   drawn: Float32Array,
   modelSide: number,
+  blend: Blend = 'none',
 ): Promise<AlphaPicture> {
   const { width, height } = picture;
-  const { data: patch } = await resize(toBytes(drawn), modelSide, side);
+  const { left, top, side } = region;
+  const { data: bytes } = await resize(toBytes(drawn), modelSide, side);
+  const patch =
+    blend === 'none'
+      ? bytes
+      : joined(bytes, pixelsOf(picture, region), cutMask(mask, region, side), side, side);
   const data = picture.data.slice();
   const alpha = picture.alpha?.slice();
   for (let y = Math.max(0, top); y < Math.min(height, top + side); y++) {
@@ -119,7 +139,7 @@ export async function paste(
       const from = ((y - top) * side + (x - left)) * 3;
       for (let c = 0; c < 3; c++) {
         const sum = patch[from + c] * weight + data[at * 3 + c] * below;
-        data[at * 3 + c] = Math.round(sum / (weight + below));
+        data[at * 3 + c] = Math.min(Math.max(Math.round(sum / (weight + below)), 0), 255);
       }
       if (alpha) alpha[at] = Math.round(255 * (weight + below));
     }

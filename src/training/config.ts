@@ -49,6 +49,8 @@ const autoencoderStage = z.strictObject({
 
 const diffusionStage = z.strictObject({
   ...optimizer,
+  /** Relative widths of averages that are kept beside, for `sumi average` to make others of (see power-ema.ts). */
+  ema_widths: z.array(z.number().positive().max(0.28)).max(4).default([]),
   /**
    * Keys of diffusers' UNet2DModel, or, with that `_class_name`, of UNet2DConditionModel; channels, size and classes are
    * filled in from the data.
@@ -74,10 +76,14 @@ const diffusionStage = z.strictObject({
   p_std: rate.default(1.2),
   /** Deviation of the data in EDM's preconditioning; null: 0.5 of pixels, 1 of latents, which are scaled to that. */
   sigma_data: rate.nullable().default(null),
+  /** `learned`: a weight by noise level is trained beside the network (see level-weights.ts), and `snr_gamma` says nothing. */
+  loss_weighting: z.enum(['min_snr', 'learned']).default('min_snr'),
   /** Min-SNR weights of the loss (Hang et al. 2023); null: every timestep counts the same. */
   snr_gamma: z.number().positive().nullable().default(5),
   /** Share of the pictures whose label or text is hidden, so that the model also learns to do without (for guidance). */
   label_dropout: z.number().min(0).max(1).default(0.1),
+  /** Whether it learns to fill in: it sees a random hole, and what is around it, beside the sample. */
+  inpaint: z.boolean().default(false),
   /** Share of the pictures that are not trained on, 256 at most: their loss at each checkpoint tells of overfitting. */
   held_back: z.number().min(0).max(0.5).default(0),
 });
@@ -182,7 +188,8 @@ export const presets: Readonly<Record<string, TrainConfigInput>> = {
     diffusion: {
       model: unetModel([64, 128, 128], [false, true, true], 1, 16),
       batch_size: 32,
-      learning_rate: 6e-4,
+      // docs/training.md, "What was tried".
+      learning_rate: 1e-3,
       lr_warmup_steps: 100,
       steps: 10000,
       held_back: 0.05,

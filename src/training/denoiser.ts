@@ -1,7 +1,13 @@
 /** The network that a diffusion stage trains. */
 import type { AutoencoderNetwork } from '../autoencoder/index.js';
 import { InputError } from '../errors.js';
-import { CONDITION_CLASS_NAME, openUNet, UNET2D_CLASS_NAME, type UNetNetwork } from '../unet/index.js';
+import {
+  CONDITION_CLASS_NAME,
+  fillingChannels,
+  openUNet,
+  UNET2D_CLASS_NAME,
+  type UNetNetwork,
+} from '../unet/index.js';
 import type { TrainConfig } from './config.js';
 
 /** `_class_name` of a configuration's network: UNet2DModel unless it says otherwise. */
@@ -16,7 +22,7 @@ export const classOf = (model: Readonly<Record<string, unknown>>): string =>
  * @throws InputError when the network cannot be one of such data
  */
 export function denoiserFor(
-  { size, diffusion: { model } }: TrainConfig,
+  { size, diffusion: { model, inpaint } }: TrainConfig,
   autoencoder: AutoencoderNetwork | null,
   labels: number,
   where = 'the configuration',
@@ -27,7 +33,12 @@ export function denoiserFor(
   // One more class than there are labels stands for "no label".
   const classes =
     className === CONDITION_CLASS_NAME ? {} : { num_class_embeds: labels > 0 ? labels + 1 : null };
-  const config = { ...model, in_channels: channels, out_channels: channels, ...classes };
+  const config = {
+    ...model,
+    in_channels: inpaint ? fillingChannels(channels) : channels,
+    out_channels: channels,
+    ...classes,
+  };
   const open = (side: number | null) =>
     openUNet(className, { ...config, sample_size: side }, `${where}: diffusion.model`);
   const unit = open(null).unit * reduction;

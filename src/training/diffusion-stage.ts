@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import type { JsonObject } from '../checkpoint/json.js';
 import { type PipelineDir, readPipelineDir, type SchedulerComponent } from '../checkpoint/pipeline.js';
-import { type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
-import { Batches, BatchOrder, type Dataset, floatPictures } from '../data/index.js';
+import { INPAINT_PIPELINE, type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
+import { Batches, BatchOrder, type Dataset, floatPictures, pictureAt } from '../data/index.js';
 import { EDM_PREDICTION, FLOW_PREDICTION } from '../diffusion/index.js';
-import { initParams } from '../engine/params.js';
-import { mirror } from '../image/index.js';
+import { countParams, initParams } from '../engine/params.js';
+import { mirror, toFloat } from '../image/index.js';
 import { Random } from '../random.js';
 import { EDMEulerScheduler, FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
 import { picturesAStep } from './accumulate.js';
@@ -20,9 +20,11 @@ import { diffusionLoss, Noising } from './diffusion.js';
 import { keepsSchedule } from './from-model.js';
 import { HeldBackLoss, holdBack, measuredRows } from './held-back.js';
 import { weightsFrom } from './init.js';
+import { levelSpec } from './level-weights.js';
 import { fingerprintOf, runStage, type StageOptions, type StageResult } from './loop.js';
 import { samplePath } from './run-dir.js';
 import { sampleSheet } from './samples.js';
+import { Surroundings } from './surroundings.js';
 
 /**
  * Trains the UNet on pixels or latents; the run's `model/` is renewed at every checkpoint.
@@ -58,17 +60,24 @@ export async function trainDiffusion(
     options.onNote?.(
       held > 0 ? `${held} of ${dataset.count} pictures are held back` : 'too few pictures to hold some back',
     );
-  const init = () => {
-    const fresh = initParams(specs, random.fork('init'));
-    return start ? weightsFrom(start, specs, fresh) : fresh;
+  const learned = settings.loss_weighting === 'learned';
+  const allSpecs = learned ? [...specs, levelSpec] : specs;
+  const init = async () => {
+    const fresh = initParams(allSpecs, random.fork('init'));
+    if (start) fresh.set(await weightsFrom(start, specs, fresh.slice(0, countParams(specs))));
+    return fresh;
   };
   const clean = vae
     ? await latentBatches(vae, dataset, config, split.trained, options)
     : pixelBatches(dataset, config, split.trained);
-  const inputs = (noise: Noising, { samples, labelIds }: CleanSamples, step: number) => {
+  const surroundings = settings.inpaint
+    ? new Surroundings(model, vae, config.size, random.fork('holes'), options)
+    : null;
+  const inputs = async (noise: Noising, { samples, labelIds, picture }: CleanSamples, step: number) => {
     const known = nullLabel === null ? null : labelIds.map((id) => (id < 0 ? nullLabel : id));
-    const shape = [labelIds.length, side, side, model.in_channels];
-    const { labels: told, ...feeds } = noise.batch({ samples, labels: known }, shape, step);
+    const shape = [labelIds.length, side, side, model.out_channels];
+    const { labels: told, ...noised } = noise.batch({ samples, labels: known }, shape, step);
+    const feeds = surroundings ? await surroundings.beside(noised, picture, step) : noised;
     if (!told) return feeds;
     return captions ? { ...feeds, context: captions.rows(told.data) } : { ...feeds, labels: told };
   };
@@ -76,12 +85,13 @@ export async function trainDiffusion(
   const loss = diffusionLoss(network);
   let heldBack: HeldBackLoss | undefined;
   if (held > 0) {
-    const still = new Noising({ ...settings, label_dropout: 0 }, random, nullLabel, deviation);
+    const measured = { ...settings, label_dropout: 0, loss_weighting: 'min_snr' as const };
+    const still = new Noising(measured, random, nullLabel, deviation);
     // Step 0 is none of training's: its noise and times are those of every measurement.
     const of = (indices: number[]) => inputs(still, clean.plain(indices), 0);
     const rows = measuredRows(split);
     const most = settings.batch_size;
-    heldBack = new HeldBackLoss(specs, loss, of(rows.held), of(rows.trained), most, options);
+    heldBack = new HeldBackLoss(specs, loss, await of(rows.held), await of(rows.trained), most, options);
   }
   const stage = runStage(
     {
@@ -89,7 +99,7 @@ export async function trainDiffusion(
       pictures: split.trained.length,
       dir: run,
       settings,
-      specs,
+      specs: allSpecs,
       loss,
       init,
       batch: (step) => inputs(noising, clean.batch(step), step),
@@ -101,6 +111,7 @@ export async function trainDiffusion(
         config.augment,
         vae?.network.config ?? null,
         ...(held > 0 ? [held] : []),
+        ...(learned ? ['learned'] : []),
       ),
       publish: async (ema, step) => {
         const dir = join(run, 'model');
@@ -108,10 +119,11 @@ export async function trainDiffusion(
         await writePipelineDir(
           dir,
           {
+            ...(captions && settings.inpaint && { className: INPAINT_PIPELINE }),
             unet: {
               className: network.className,
               config: model as unknown as JsonObject,
-              weights: { specs, params: ema },
+              weights: { specs, params: ema.subarray(0, countParams(specs)) },
             },
             scheduler: schedulerFor(config, vae !== null, start),
             ...(vae && {
@@ -149,7 +161,7 @@ export async function trainDiffusion(
     },
     options,
   );
-  return stage.finally(() => heldBack?.dispose());
+  return stage.finally(() => Promise.all([heldBack?.dispose(), surroundings?.dispose()]));
 }
 
 /** The text encoder and the tokenizer of a checkpoint, to be copied as they are. */
@@ -206,6 +218,8 @@ function schedulerFor(config: TrainConfig, latents: boolean, start: PipelineDir 
 interface CleanSamples {
   readonly samples: Float32Array;
   readonly labelIds: Int32Array;
+  /** Picture k of the batch, [size, size, 3] in [-1, 1]. */
+  readonly picture: (k: number) => Float32Array;
 }
 
 interface CleanData {
@@ -226,15 +240,18 @@ function pixelBatches(dataset: Dataset, config: TrainConfig, trained: Uint32Arra
     augment: config.augment,
     only: trained,
   });
+  const each = dataset.size ** 2 * 3;
+  const clean = (samples: Float32Array, labelIds: Int32Array): CleanSamples => ({
+    samples,
+    labelIds,
+    picture: (k) => samples.subarray(k * each, (k + 1) * each),
+  });
   return {
     batch: (step) => {
       const { pixels, labelIds } = batches.batchAt(step - 1);
-      return { samples: pixels, labelIds };
+      return clean(pixels, labelIds);
     },
-    plain: (indices) => ({
-      samples: floatPictures(dataset, indices),
-      labelIds: labelsAt(dataset, indices),
-    }),
+    plain: (indices) => clean(floatPictures(dataset, indices), labelsAt(dataset, indices)),
   };
 }
 
@@ -267,7 +284,11 @@ async function latentBatches(
       samples.set(part.subarray(index * each, (index + 1) * each), k * each);
     });
     const indices = chosen.map(({ index }) => index);
-    return { samples, labelIds: labelsAt(dataset, indices) };
+    const picture = (k: number) => {
+      const { data } = pictureAt(dataset, indices[k]);
+      return toFloat(chosen[k].part === parts[0] ? data : mirror(data, dataset.size));
+    };
+    return { samples, labelIds: labelsAt(dataset, indices), picture };
   };
   return {
     batch: (step) =>

@@ -16,6 +16,7 @@ import { type Scalar, tf } from '../engine/tf.js';
 import type { Random } from '../random.js';
 import type { UNetInputs, UNetNetwork } from '../unet/index.js';
 import type { DiffusionStage } from './config.js';
+import { LEVELS, levelLoss, levelsOf } from './level-weights.js';
 import type { LossFunction } from './step.js';
 
 /** Parts of the process whose errors are told apart: `mse_1`, the least noisy quarter, to `mse_4`. */
@@ -33,13 +34,14 @@ export interface CleanBatch {
  * Weighted mean squared error of the prediction (Ho et al. 2020, eq. 14). Batch: `sample` [N, H, W, C] noisy,
  * `timesteps` [N], `target` like `sample`, `weights` [N], `bands` [N, 4] (which quarter of the
  * process each is in, as 0 and 1), `labels` int32 [N] for a model with classes, `context` [N, T, C] for one that is
- * told texts.
+ * told texts; with learned weights `levels` [N, 16] (see level-weights.ts).
  */
 export function diffusionLoss(network: UNetNetwork): LossFunction {
-  return (params, { target, weights, bands, ...inputs }) => {
+  return (params, { target, weights, bands, levels, ...inputs }) => {
     const prediction = network.predict(params, inputs as unknown as UNetInputs);
     const perSample = tf.mean(tf.square(tf.sub(prediction, target)), [1, 2, 3]);
-    const loss = tf.mean(tf.mul(perSample, weights)) as Scalar;
+    const weighted = levels ? levelLoss(params, levels, perSample) : tf.mul(perSample, weights);
+    const loss = tf.mean(weighted) as Scalar;
     const metrics: Record<string, Scalar> = { mse: tf.mean(perSample) as Scalar };
     for (let k = 0; k < BANDS; k++) {
       const mask = tf.reshape(tf.slice(bands, [0, k], [-1, 1]), [-1]);
@@ -83,7 +85,9 @@ export class Noising {
 
   private noised(samples: Float32Array, shape: readonly number[], step: number): Record<string, Feed> {
     const [n] = shape;
-    const { prediction_type: predictionType, snr_gamma: gamma, num_train_timesteps: total } = this.stage;
+    const { prediction_type: predictionType, num_train_timesteps: total } = this.stage;
+    const learned = this.stage.loss_weighting === 'learned';
+    const gamma = learned ? null : this.stage.snr_gamma;
     const times = this.times(n, step);
     const noise = this.random.fork('noise', step).normal(samples.length);
     const feeds = (
@@ -97,6 +101,7 @@ export class Noising {
       target: { data: target, shape, dtype: 'float32' as const },
       weights: { data: weights, shape: [n], dtype: 'float32' as const },
       bands: { data: bandsOf(times), shape: [n, BANDS], dtype: 'float32' as const },
+      ...(learned && { levels: { data: levelsOf(times), shape: [n, LEVELS], dtype: 'float32' as const } }),
     });
     if (predictionType === FLOW_PREDICTION) {
       const { sample, velocity } = flowSample(samples, noise, times);

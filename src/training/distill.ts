@@ -93,6 +93,10 @@ async function openTeacher(
     throw new InputError(
       `the model draws from texts — --distill ${nameOrDir} — distil a model of labels, or of pictures alone`,
     );
+  if (model.paints)
+    throw new InputError(
+      `the model fills in parts of pictures — --distill ${nameOrDir} — distil the model that it was made from`,
+    );
   if (!isCompiled(engine)) await useEagerBackend(engine);
   const { nullLabel, defaults } = model;
   const teacher = new Teacher(

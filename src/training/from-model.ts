@@ -13,7 +13,7 @@ import {
   SCHEDULER_NAMES,
   schedulerFromConfig,
 } from '../schedulers/index.js';
-import { CONDITION_CLASS_NAME } from '../unet/index.js';
+import { CONDITION_CLASS_NAME, fillsIn } from '../unet/index.js';
 import type { DiffusionStage, TrainConfig, TrainConfigInput } from './config.js';
 
 type Schedule = Partial<Pick<DiffusionStage, (typeof FORWARD_PROCESS)[number] | 'sigma_data'>>;
@@ -67,15 +67,17 @@ export async function settingsOf(nameOrDir: string): Promise<TrainConfigInput> {
   const { unet, autoencoder, sumi } = pipeline;
   const { _class_name, _diffusers_version, _name_or_path, dropout, ...model } = unet.config;
   const coder = autoencoder && openAutoencoder(autoencoder.className, autoencoder.config, autoencoder.folder);
-  const channels = coder ? coder.config.in_channels : model.in_channels;
+  const inpaint = fillsIn(model as Parameters<typeof fillsIn>[0]);
+  const pixels = inpaint ? model.out_channels : model.in_channels;
+  const channels = coder ? coder.config.in_channels : pixels;
   if (channels !== 3) {
     throw new InputError(
       `pictures of ${channels} channels — ${dir} — training is of RGB pictures: use a model of these`,
     );
   }
-  if (model.in_channels !== model.out_channels) {
+  if (model.in_channels !== model.out_channels && !inpaint) {
     throw new InputError(
-      `the UNet takes ${model.in_channels} channels and predicts ${model.out_channels} — ${dir} — networks that are shown more than the sample draw but are not trained: use one that predicts as many`,
+      `the UNet takes ${model.in_channels} channels and predicts ${model.out_channels} — ${dir} — learned variances are not trained: use one that predicts as many`,
     );
   }
   const side = Array.isArray(model.sample_size) ? model.sample_size[0] : model.sample_size;
@@ -89,6 +91,7 @@ export async function settingsOf(nameOrDir: string): Promise<TrainConfigInput> {
       model: { ...model, ...(texts && { _class_name: unet.className }) },
       ...scheduleOf(pipeline),
       learning_rate: texts ? RATE.texts : RATE.others,
+      ...(inpaint && { inpaint }),
       held_back: 0.05,
     },
     sampling: { steps, guidance_scale: guidanceScale, ...(known && { scheduler: known }) },

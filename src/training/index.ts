@@ -1,3 +1,4 @@
+export { type AverageOptions, type AverageResult, averageRun } from './average.js';
 export {
   type DiffusionStage,
   parseTrainConfig,

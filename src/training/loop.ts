@@ -14,6 +14,7 @@ import type { Feed } from '../engine/session.js';
 import { InputError, RunError } from '../errors.js';
 import { type BatchSettings, picturesAStep, requireAccumulation } from './accumulate.js';
 import { Alarm } from './alarm.js';
+import { Averages } from './averages.js';
 import { emaDecay, learningRate, type RateOptions } from './rates.js';
 import { type Metrics, MetricsLog, makeFolders } from './run-dir.js';
 import {
@@ -29,6 +30,7 @@ export interface StageSettings extends RateOptions, BatchSettings {
   readonly steps: number;
   readonly checkpoint_every: number;
   readonly ema_decay: number;
+  readonly ema_widths?: readonly number[];
   readonly adam_beta1: number;
   readonly adam_beta2: number;
   readonly adam_epsilon: number;
@@ -127,17 +129,24 @@ const GOES_BACK = 3;
 async function begin(
   stage: Stage,
   onNote: LoopOptions['onNote'],
-): Promise<{ vectors: TrainVectors; counters?: TrainingState['counters'] }> {
+): Promise<{ vectors: TrainVectors; averages: Averages; counters?: TrainingState['counters'] }> {
+  const { dir, settings } = stage;
   const found = await latestState(stage.dir);
   for (const { dir: bad, reason } of found?.skipped ?? []) onNote?.(`skipped ${bad}: ${reason}`);
-  if (!found) return { vectors: freshVectors(await stage.init()) };
+  const averagesOf = (length: number, step: number, arrays?: Record<string, Float32Array>) =>
+    Averages.open(dir, settings.ema_widths ?? [], length, step, arrays);
+  if (!found) {
+    const start = await stage.init();
+    return { vectors: freshVectors(start), averages: averagesOf(start.length, 0) };
+  }
   const { arrays, counters } = found.state;
   if (counters.fingerprint !== stage.fingerprint) {
     throw new InputError(
       `the ${stage.name}'s state was trained on other data or as another model — ${found.dir} — restore the data, or start a new run`,
     );
   }
-  return { vectors: savedVectors(arrays as unknown as TrainVectors), counters };
+  const vectors = savedVectors(arrays as unknown as TrainVectors);
+  return { vectors, averages: averagesOf(vectors.params.length, found.step, arrays), counters };
 }
 
 /**
@@ -151,7 +160,9 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
   const { settings, dir } = stage;
   requireAccumulation(options.engine, settings);
   await makeFolders(dir);
-  const { vectors, counters } = await begin(stage, options.onNote);
+  const found = await begin(stage, options.onNote);
+  const { counters } = found;
+  let { averages } = found;
   let step = Number(counters?.step ?? 0);
   let seconds = Number(counters?.seconds ?? 0);
   let rateScale = Number(counters?.rate_scale ?? 1);
@@ -176,7 +187,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
       threads,
       onBuild: () => onNote?.(`building the ${stage.name}'s training graph`),
     });
-  let trainer = trainerOf(vectors);
+  let trainer = trainerOf(found.vectors);
   let savedAt = counters ? step : -1;
   let paceKnown = budget === undefined;
   // The weights that led here are not saved: going on from them would lead here again.
@@ -187,6 +198,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
     const last = await begin(stage, onNote);
     await trainer.dispose();
     trainer = trainerOf(last.vectors);
+    averages = last.averages;
     step = Number(last.counters?.step ?? 0);
     savedAt = last.counters ? step : -1;
     rateScale /= 2;
@@ -205,7 +217,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
     }
     await log.flush();
     await saveState(stateDir(dir, step), {
-      arrays: { ...vectors },
+      arrays: { ...vectors, ...averages.arrays },
       counters: {
         step,
         steps: paceKnown ? steps : 0,
@@ -215,6 +227,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
       },
     });
     savedAt = step;
+    await averages.store(settings.checkpoint_every);
     await keepNewestStates(dir, options.keepStates ?? 2);
     return true;
   };
@@ -258,6 +271,7 @@ export async function runStage(stage: Stage, options: LoopOptions = {}): Promise
         return diverged(`${Number.isFinite(result.loss) ? 'gradient' : 'loss'} is not a number`, next);
       }
       step = next;
+      await averages.follow(step, async () => (await trainer.read()).params);
       const took = (performance.now() - started) / 1000;
       seconds += took;
       const picturesPerSecond = picturesAStep(settings) / took;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import type { JsonObject } from '../checkpoint/json.js';
 import type { PipelineDir } from '../checkpoint/pipeline.js';
-import { type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
+import { partsOf, writePipelineDir } from '../checkpoint/write.js';
 import type { CompileOptions } from '../engine/compile.js';
 import { initParams } from '../engine/params.js';
 import { type Scalar, type Tensor4D, tf } from '../engine/tf.js';
@@ -148,17 +148,4 @@ export async function trainRefiner(
     },
     options,
   );
-}
-
-/** All parts of a checkpoint, to be copied as they are. */
-function partsOf(dir: PipelineDir): Omit<PipelineToWrite, 'sumi' | 'refiner'> {
-  const { className, unet, scheduler, autoencoder, textEncoder, tokenizer } = dir;
-  return {
-    ...(className !== null && { className }),
-    unet,
-    scheduler: scheduler as NonNullable<typeof scheduler>,
-    ...(autoencoder && { autoencoder }),
-    ...(textEncoder && { textEncoder }),
-    ...(tokenizer !== null && { tokenizer }),
-  };
 }

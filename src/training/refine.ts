@@ -121,7 +121,6 @@ async function open({
     },
   );
   try {
-    pipeline.requireWhole();
     const [side, width] = pipeline.pictureSize;
     if (side !== width)
       throw new InputError(

@@ -234,7 +234,8 @@ export function override(
   return { ...config, diffusion: { ...config.diffusion, ...change } };
 }
 
-function readData(
+/** The pictures of a run. */
+export function readData(
   options: Pick<TrainOptions, 'data' | 'cache' | 'onRead' | 'signal'>,
   config: TrainConfig,
 ): Promise<Dataset> {

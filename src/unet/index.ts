@@ -18,6 +18,8 @@ export {
 } from './condition-config.js';
 export { parseUNet2DConfig, UNET2D_CLASS_NAME, type UNet2DConfig, type UNet2DConfigInput } from './config.js';
 export {
+  fillingChannels,
+  fillsIn,
   openUNet,
   type UNetInputs,
   type UNetNetwork,

@@ -50,6 +50,19 @@ export interface UNetNetwork {
   checkTimesteps(timesteps: readonly number[], where: string): void;
 }
 
+/**
+ * Whether a network was trained to fill in: beside its sample it sees a mask, and the sample of what is kept, as Stable
+ * Diffusion's inpainting does.
+ */
+export const fillsIn = ({
+  in_channels: given,
+  out_channels: predicted,
+}: Pick<UNetNetwork['config'], 'in_channels' | 'out_channels'>): boolean =>
+  given === fillingChannels(predicted);
+
+/** Channels that a network which fills in takes, for a sample of some. */
+export const fillingChannels = (sample: number): number => 2 * sample + 1;
+
 /** A UNet2D of a config. */
 export function unet2dNetwork(config: UNet2DConfig): UNetNetwork {
   return {

@@ -97,7 +97,6 @@ describe('sumi generate', () => {
     ],
     ['labelled', ['--prompt', 'cat'], /does not draw from texts — --prompt — use --label: ant, bee, cat$/],
     ['labelled', ['--negative', 'cat'], /does not draw from texts — --negative — use --label/],
-    ['paint', ['--prompt', 'cat'], /only fills in parts of pictures/],
   ])('refuses, %s: %j', async (model, options, message) => {
     const run = await sumi('generate', '--model', at(model), '--out', at('none'), ...options, ...few);
     expect(run).toMatchObject({ value: 2, stdout: '' });

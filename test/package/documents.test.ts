@@ -134,7 +134,7 @@ describe('docs/training.md', () => {
   it.each([
     // What its batches are made of is told anew.
     ['Few steps', sumi.parseDistillConfig({}, 'test'), ['batch_size']],
-    ['A second stage', sumi.parseRefineConfig({}, 'test'), ['model']],
+    ['A second stage', sumi.parseRefineConfig({}, 'test'), ['model', 'held_back']],
   ] as const)('has every setting of "%s" beside those of every stage', (section, config, repeated) => {
     const shared = new Set([...Object.keys(preset.diffusion), 'seed']);
     const own = Object.keys(config).filter((key) => !shared.has(key));

@@ -118,13 +118,39 @@ describe('seeds', () => {
   });
 });
 
-it.each([
-  [16, 'pixels', 0],
-  [16, 'latents', 2],
-  [40, 'pixels', 5],
-] as const)('softens the edge as far as it cannot fit: side %i, %s', async (side, model, feather) => {
-  const picture = { image: noisyPicture(side, side), mask: boxMask(side, side, [0, 0, 8, 8]) };
-  expect(await draw({ ...picture, method: 'replace', steps: 1 }, model)).toMatchObject([{ feather }]);
+describe('the edge', () => {
+  const job = { method: 'replace', steps: 1 } as const;
+
+  it('is as drawn where the model keeps the very pixels', async () => {
+    expect(bytes(await draw(job))).toEqual(bytes(await draw({ ...job, blend: 'none' })));
+  });
+
+  it.each([
+    [16, 'latents'],
+    [40, 'pixels'],
+  ] as const)('takes the colours around it over where it cannot fit: side %i, %s', async (side, model) => {
+    const data = new Uint8Array(side * side * 3).fill(200);
+    const picture = { image: { data, width: side, height: side }, mask: boxMask(side, side, [4, 4, 12, 12]) };
+    const stepOf = ([painted]: InpaintedPicture[]) => {
+      const row = Array.from({ length: 8 }, (_, i) => ((4 + i) * side + 4) * 3);
+      return row.reduce((sum, i) => sum + painted.data[i] - 200, 0) / row.length;
+    };
+    const [hard, joined] = [
+      stepOf(await draw({ ...job, ...picture, blend: 'none' }, model)),
+      stepOf(await draw({ ...job, ...picture }, model)),
+    ];
+    expect(Math.abs(joined)).toBeLessThan(0.5 * Math.abs(hard));
+  });
+
+  it('lets nothing of what was there through, unless it is feathered', async () => {
+    const other = {
+      ...image,
+      data: image.data.map((v, i) => (mask.data[Math.floor(i / 3)] > 0 ? 255 - v : v)),
+    };
+    const [a, b] = [await draw({ ...job, feather: 2 }), await draw({ ...job, feather: 2, image: other })];
+    expect(bytes(a)).not.toEqual(bytes(b));
+    expect(bytes(await draw({ ...job, image: other }))).toEqual(bytes(await draw(job)));
+  });
 });
 
 it.each(['ddpm', 'euler', 'dpmsolver'])('replaces with %s too', async (scheduler) => {
@@ -156,6 +182,7 @@ it.each<[string, Partial<InpaintOptions>, RegExp]>([
   ['black', { mask: boxMask(16, 16, [0, 0, 0, 0]) }, /black everywhere/],
   ['method', { method: 'magic' as 'replace' }, /magic is unknown — --method — use replace, repaint/],
   ['area', { area: 'moon' as 'mask' }, /moon is unknown — --area — use auto, mask, whole/],
+  ['blend', { blend: 'glue' as 'none' }, /glue is unknown — --blend — use poisson, none/],
   ['jumps', { jumps: 0 }, /0 is not possible — --jumps/],
   ['jumpLength', { jumpLength: 1.5 }, /1.5 is not possible — --jump-length/],
   ['feather', { feather: -1 }, /-1 is not possible — --feather/],

@@ -164,7 +164,6 @@ describe('a model of texts', () => {
     ['sd1', { prompt: 'a', size: 36 }, /36×36 are not possible — --size — use multiples of 8/],
     ['sd1', { prompt: 'a', size: [32, 4] }, /use multiples of 8/],
     ['sd1', { prompt: 'a', guidanceScale: -1 }, /guidance of -1/],
-    ['paint', { prompt: 'a' }, /only fills in parts of pictures/],
   ])('refuses, %s: %j', async (name, options, message) => {
     await open(name as StableCheckpoint);
     const drawn = pipeline.generate({ steps: 1, ...options });
@@ -172,9 +171,21 @@ describe('a model of texts', () => {
     await expect(drawn).rejects.toThrow(message);
   });
 
-  it('that fills in refuses to be used otherwise', async () => {
+  it('that fills in draws whole pictures as it fills in whole ones, and takes no method', async () => {
     await open('paint');
-    await expect(img2img(pipeline, { prompt: 'a', image: image() })).rejects.toThrow(/only fills in/);
+    const all = boxMask(32, 32, [0, 0, 32, 32]);
+    const [filled] = await inpaint(pipeline, { prompt: 'a', image: image(), mask: all, steps: 2 });
+    const [drawn] = await pipeline.generate({ prompt: 'a', steps: 2 });
+    expect(Buffer.from(drawn.data)).toEqual(Buffer.from(filled.data));
+    const [again] = await img2img(pipeline, {
+      prompt: 'a',
+      image: image(),
+      strength: 1,
+      steps: 2,
+      scheduler: 'ddim',
+    });
+    const [plain] = await pipeline.generate({ prompt: 'a', steps: 2, scheduler: 'ddim' });
+    expect(Buffer.from(again.data)).toEqual(Buffer.from(plain.data));
     const mask = boxMask(32, 32, [0, 0, 8, 8]);
     const inpainting = inpaint(pipeline, { prompt: 'a', image: image(), mask, method: 'repaint' });
     await expect(inpainting).rejects.toThrow(/method repaint is for models.*--method/);

@@ -250,13 +250,16 @@ describe('bad input', () => {
   it('is refused with what to do', async () => {
     await cp(at('sd1'), at('mute'), { recursive: true });
     await rm(at('mute', 'text_encoder'), { recursive: true });
+    await cp(at('labelled'), at('variances'), { recursive: true });
+    const network = at('variances', 'unet', 'config.json');
+    await writeFile(network, JSON.stringify({ ...(await readJsonObject(network)), out_channels: 6 }));
     await writeFile(at('texts.json'), JSON.stringify(await settingsOf(at('sd1'))));
     await writeFile(
       at('zero.json'),
       JSON.stringify({ diffusion: { rescale_betas_zero_snr: true, prediction_type: 'epsilon' } }),
     );
     for (const [wrong, told] of [
-      [['--init', at('paint')], /takes 9 channels and predicts 4 .* use one that predicts as many/],
+      [['--init', at('variances')], /takes 3 channels and predicts 6 .* use one that predicts as many/],
       [['--init', at('mute')], /no text_encoder/],
       [['--init', at('sd1'), '--size', '30'], /30/],
       [['--config', at('texts.json')], /needs a text encoder .* --init/],
