@@ -1,17 +1,19 @@
 /** `sumi generate`: options here, the work in scripts/cli/generate.ts. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import type { GuidanceArgs } from './cli/guidance.js';
+import { type LookArgs, lookOptions } from './cli/looks.js';
 import type { LoraArgs } from './cli/lora.js';
 import { engineOptions, outputOptions, samplingOptions } from './cli/options.js';
 import type { PromptArgs } from './cli/prompt.js';
 import { type RefineArgs, refineOption } from './cli/refining.js';
 import type { SpeedArgs } from './cli/speed.js';
 
-export interface GenerateArgs extends PromptArgs, LoraArgs, GuidanceArgs, SpeedArgs, RefineArgs {
+export interface GenerateArgs extends PromptArgs, LoraArgs, GuidanceArgs, SpeedArgs, LookArgs, RefineArgs {
   model: string;
   out: string;
   count: number;
   seed: number;
+  vary?: number;
   size?: number;
   height?: number;
   width?: number;
@@ -32,7 +34,7 @@ export const generate: CommandModule<object, GenerateArgs> = {
   command: 'generate',
   describe: 'Draw pictures with a model',
   builder: (yargs: Argv) =>
-    refineOption(outputOptions(engineOptions(samplingOptions(yargs))))
+    refineOption(outputOptions(engineOptions(lookOptions(samplingOptions(yargs)))))
       .option('out', {
         type: 'string',
         default: 'pictures',
@@ -41,6 +43,10 @@ export const generate: CommandModule<object, GenerateArgs> = {
       })
       .option('count', { type: 'number', default: 1, describe: 'How many pictures; picture i uses seed + i' })
       .option('seed', { type: 'number', default: 0, describe: 'The same seed draws the same picture' })
+      .option('vary', {
+        type: 'number',
+        describe: 'Pictures near that of --seed, 0 (the same) to 1 (others), as SEED-0.png, SEED-1.png, …',
+      })
       .option('size', {
         type: 'number',
         describe: 'Side in pixels, before a refiner enlarges it (default: as the model was trained)',
@@ -58,6 +64,8 @@ export const generate: CommandModule<object, GenerateArgs> = {
       })
       .example('sumi generate --out cat.png', 'one picture by the shipped model')
       .example('sumi generate --count 16 --grid --out pictures', 'sixteen, and a sheet of them')
+      .example('sumi generate --seed 7 --vary 0.3 --count 8 --grid --out near7', 'eight like picture 7')
+      .example('sumi generate --scribble plan.png --label micah --out drawn.png', 'by a scribble')
       .example('sumi generate --model run/model --label cats --out cats', 'by a model of your own')
       .example(
         'sumi generate --model stable-diffusion-v1-5 --prompt "a red kite" --out kite.png',

@@ -1,9 +1,10 @@
 /** `sumi img2img`: options here, the work in scripts/cli/img2img.ts. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import { type LookArgs, lookOptions } from './cli/looks.js';
 import { type DrawingArgs, engineOptions, outputOptions, samplingOptions } from './cli/options.js';
 import { type RefineArgs, refineOption } from './cli/refining.js';
 
-export interface Img2ImgArgs extends DrawingArgs, RefineArgs {
+export interface Img2ImgArgs extends DrawingArgs, LookArgs, RefineArgs {
   image: string;
   strength: number;
 }
@@ -12,7 +13,7 @@ export const img2img: CommandModule<object, Img2ImgArgs> = {
   command: 'img2img',
   describe: 'Draw variations of a picture',
   builder: (yargs: Argv) =>
-    refineOption(outputOptions(engineOptions(samplingOptions(yargs))))
+    refineOption(outputOptions(engineOptions(lookOptions(samplingOptions(yargs)))))
       .option('image', {
         type: 'string',
         demandOption: true,

@@ -50,6 +50,8 @@ export { tf } from './engine/tf.js';
 export { InputError, RunError } from './errors.js';
 export * from './export/index.js';
 export * from './guidance/index.js';
+export { type AlphaPicture, decodeWithAlpha } from './image/alpha.js';
+export { readPalette } from './image/colours.js';
 export {
   contactSheet,
   decodeRgb,

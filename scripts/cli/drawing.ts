@@ -1,7 +1,7 @@
 /** What the commands that change a given picture share: checks, progress, files, the report. */
 
 import { type Engine, requireEngine } from '../../src/engine/engines.js';
-import type { Recipe } from '../../src/image/index.js';
+import type { Json, Recipe } from '../../src/image/index.js';
 import {
   checkGuidance,
   checkSeed,
@@ -36,7 +36,7 @@ export interface DrawingOptions extends SamplingOptions {
 export interface Drawing<Picture extends GeneratedPicture> {
   readonly argv: DrawingArgs;
   /** Of the method, for the recipe in each picture and the report. */
-  readonly facts: (pipeline: DiffusionPipeline) => Record<string, string | number>;
+  readonly facts: (pipeline: DiffusionPipeline) => Record<string, Json>;
   /** Where the command's defaults are not those of `generate`. */
   readonly defaults?: (pipeline: DiffusionPipeline) => Pick<SamplingOptions, 'eta' | 'guidanceScale'>;
   /** Only for the report. */

@@ -6,7 +6,9 @@ import { contactSheet, type Recipe, writePng } from '../../src/image/index.js';
 import {
   checkGuidance,
   checkSeed,
+  checkVary,
   type DiffusionPipeline,
+  etaOf,
   type GeneratedPicture,
   type GenerateOptions,
   type StepProgress,
@@ -17,6 +19,7 @@ import { Animation, checkAnimationFile } from './animation.js';
 import { requireWhole } from './checks.js';
 import { guidanceFacts, guidanceOf } from './guidance.js';
 import { interruptible } from './interrupt.js';
+import { lookFacts, looksOf } from './looks.js';
 import { loraFacts } from './lora.js';
 import { openPipeline } from './opening.js';
 import { type Outputs, outputsOf, prepareFiles } from './outputs.js';
@@ -39,6 +42,7 @@ function check(argv: GenerateArgs): void {
     );
   }
   checkSeed(argv.seed);
+  if (argv.vary !== undefined) checkVary(argv.vary);
   checkGuidance(guidanceOf(argv));
   if (argv.animate !== undefined) checkAnimationFile(argv.animate);
 }
@@ -58,7 +62,7 @@ export function labelsOf(
 
 /** Writes pictures as they come, and at the end what is made of all of them. */
 class Album {
-  readonly images: { path: string; seed: number; label: string | null }[] = [];
+  readonly images: { path: string; seed: number; label: string | null; variation?: number }[] = [];
   private readonly pictures: GeneratedPicture[] = [];
   private readonly animation: Animation | undefined;
 
@@ -81,7 +85,8 @@ class Album {
     const file = this.outputs.file(this.images.length);
     await writePng(file, picture, this.recipe(picture));
     this.pictures.push(picture);
-    this.images.push({ path: file, seed: picture.seed, label: picture.label });
+    const { seed, label, variation } = picture;
+    this.images.push({ path: file, seed, label, variation });
   }
 
   /** Writes the sheet and the animation of the pictures there are. */
@@ -120,11 +125,13 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
   const outputs = outputsOf(argv);
   const engine = argv.engine as Engine;
   const started = performance.now();
+  const looks = await looksOf(argv);
   const { pipeline, loras } = await openPipeline(argv);
   try {
     const options: GenerateOptions = {
       count: argv.count,
       seed: argv.seed,
+      vary: argv.vary,
       label: labelsOf(argv.label, pipeline.labels),
       steps: argv.steps,
       scheduler: argv.scheduler,
@@ -132,6 +139,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       guidanceScale: argv.guidance,
       size: pictureSize(argv, pipeline),
       refine: argv.refine,
+      ...looks,
       ...promptOptions(argv),
       ...guidanceOf(argv),
       ...speedOf(argv),
@@ -147,6 +155,7 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       ...promptFacts(pipeline, argv),
       ...loraFacts(loras),
       ...guidanceFacts(argv, pipeline),
+      ...lookFacts(argv, looks),
       ...speedFacts(argv),
       ...refineFacts(pipeline, options),
     };
@@ -159,12 +168,13 @@ export async function runGenerate(argv: GenerateArgs): Promise<void> {
       argv.animate,
       calls,
       pipeline.scale(options),
-      ({ seed, label, width, height }) => ({
+      ({ seed, label, variation, width, height }) => ({
         ...facts,
         seed,
+        ...(variation !== undefined && { vary: argv.vary, variation }),
         label,
-        guidance: plan[seed - argv.seed].condition.guidanceScale,
-        eta: argv.eta ?? scheduler.defaultEta ?? 0,
+        guidance: plan[0].condition.guidanceScale,
+        eta: etaOf(options, scheduler),
         width,
         height,
         sumi: version(),

@@ -17,6 +17,7 @@ export interface Outputs {
  * - `--out x.png` with one picture: that file, and `x-grid.png`;
  * - `--out x.png` with several: `x-SEED.png`, and the sheet is `x.png`;
  * - anything else is a folder of `SEED.png` and `grid.png`.
+ * Variations of one picture have names `SEED-0`, `SEED-1` in place of those of the seeds after it.
  * @throws InputError when --out names a file of another kind
  */
 export function outputsOf({
@@ -24,12 +25,15 @@ export function outputsOf({
   count,
   seed,
   grid,
+  vary,
 }: {
   readonly out: string;
   readonly count: number;
   readonly seed: number;
   readonly grid: boolean;
+  readonly vary?: number;
 }): Outputs {
+  const name = (i: number) => (vary === undefined ? String(seed + i) : `${seed}-${i}`);
   const extension = path.extname(out).toLowerCase();
   if (['.jpg', '.jpeg', '.webp', '.gif'].includes(extension)) {
     throw new InputError(`pictures are written as PNG — --out ${out} — name a .png file or a folder`);
@@ -39,10 +43,10 @@ export function outputsOf({
     const folder = path.dirname(out);
     return count === 1
       ? { file: () => out, folder, grid: grid ? `${stem}-grid.png` : undefined }
-      : { file: (i) => `${stem}-${seed + i}.png`, folder, grid: grid ? out : undefined };
+      : { file: (i) => `${stem}-${name(i)}.png`, folder, grid: grid ? out : undefined };
   }
   return {
-    file: (i) => path.join(out, `${seed + i}.png`),
+    file: (i) => path.join(out, `${name(i)}.png`),
     folder: out,
     grid: grid ? path.join(out, 'grid.png') : undefined,
   };

@@ -1,7 +1,8 @@
 /** Short runs of the networks: whether numbers stay numbers, and lie where they should. */
 
+import { Codec } from '../pipelines/codec.js';
 import { Denoiser } from '../pipelines/denoise.js';
-import { Codec, type LoadedModel } from '../pipelines/model.js';
+import type { LoadedModel } from '../pipelines/model.js';
 import type { PromptEncoder } from '../pipelines/text.js';
 import { Random } from '../random.js';
 import type { Scheduler } from '../schedulers/index.js';

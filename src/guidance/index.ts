@@ -1,6 +1,7 @@
-/** Ways to pull a prediction towards its label or text: plain mathematics, one paper a file. */
+/** Ways to pull a prediction towards its label or text, or a look: plain mathematics, one idea a file. */
 export { classifierFree } from './classifier-free.js';
 export { checkInterval, type GuidanceInterval, withinInterval } from './interval.js';
+export { type Colour, PaletteTarget, paletteDistance } from './palette.js';
 export {
   ProjectedGuidance,
   type ProjectedOptions,
@@ -8,3 +9,5 @@ export {
   projectedOptions,
 } from './projected.js';
 export { checkRescale, rescaleGuidance } from './rescale.js';
+export { type Scribble, ScribbleTarget } from './scribble.js';
+export { gainAt, type Pull, stepLength, type Target } from './steering.js';

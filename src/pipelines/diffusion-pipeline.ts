@@ -3,9 +3,11 @@ import type { Engine } from '../engine/engines.js';
 import { requireEngine } from '../engine/engines.js';
 import type { Precision } from '../engine/quantize.js';
 import { InputError } from '../errors.js';
+import type { Target } from '../guidance/index.js';
 import { type RgbPicture, toBytes } from '../image/index.js';
 import type { LoraFile } from '../lora/index.js';
 import { type Churn, requireChurn, type Sampler } from '../schedulers/index.js';
+import { Codec } from './codec.js';
 import { checkSeed, conditionOf, labelIndex, type ToldOptions } from './conditions.js';
 import { type Condition, Denoiser, denoise } from './denoise.js';
 import { nothingKept } from './fill-in.js';
@@ -18,8 +20,9 @@ import {
   requireGuidance,
   requireLevels,
 } from './guided.js';
-import { Codec, type LoadedModel, loadModel } from './model.js';
-import { checkRng, noiseOf, type Rng } from './noise.js';
+import { checkLooks, etaOf, type LookOptions, steered, targetsOf } from './looks.js';
+import { type LoadedModel, loadModel } from './model.js';
+import { checkRng, checkVary, noiseOf, type Rng, variedNoise } from './noise.js';
 import { Refiner } from './refine.js';
 import { SchedulerChoice } from './scheduler-choice.js';
 import { type GenerationEvent, generationEvents } from './steps.js';
@@ -54,7 +57,7 @@ export interface SamplingOptions extends PromptOptions, GuidanceOptions, SpeedOp
   readonly steps?: number;
   /** Short or class name of another scheduler with the model's noise schedule. */
   readonly scheduler?: string;
-  /** DDIM's noise, 0 to 1. */
+  /** DDIM's noise, 0 to 1. Default 0, and 1 where `generate` has a scribble. */
   readonly eta?: number;
   /** Noise that Euler's steps add before they go down. Default none. */
   readonly churn?: Churn;
@@ -72,11 +75,16 @@ export interface FinishOptions {
   readonly refine?: boolean;
 }
 
-export interface GenerateOptions extends SamplingOptions, FinishOptions {
+export interface GenerateOptions extends SamplingOptions, LookOptions, FinishOptions {
   /** Default 1. */
   readonly count?: number;
-  /** Picture i uses seed + i. Default 0. */
+  /** Picture i uses seed + i, unless there is `vary`. Default 0. */
   readonly seed?: number;
+  /**
+   * Draws pictures near that of the seed, in place of those of the seeds after it: how far along the arc from its noise
+   * to another, 0 (the same picture) to 1 (nothing of it). Picture i is the same whatever the count.
+   */
+  readonly vary?: number;
   /**
    * Label, or several that the pictures take in turn, by name or index. By default a picture's seed chooses one.
    */
@@ -108,6 +116,8 @@ export interface GeneratedPicture extends RgbPicture {
   readonly seed: number;
   /** Name of the label; null for a model without labels. */
   readonly label: string | null;
+  /** Which of the pictures near that of the seed, from 0, where there is `vary`. */
+  readonly variation?: number;
 }
 
 /** A picture that is to be drawn. */
@@ -115,6 +125,7 @@ export interface PlannedPicture {
   readonly seed: number;
   readonly label: string | null;
   readonly condition: Condition;
+  readonly variation?: number;
 }
 
 /** A checkpoint, opened for drawing. Call `dispose` when done: it holds native sessions. */
@@ -241,24 +252,28 @@ export class DiffusionPipeline {
    * @throws InputError for options that the model cannot serve
    */
   plan(options: PlanOptions = {}): PlannedPicture[] {
-    const { count = 1, seed = 0, label } = options;
+    const { count = 1, seed: first = 0, label, vary } = options;
     if (!Number.isInteger(count) || count < 1)
       throw new InputError(`${count} pictures are not possible — --count — give a whole number from 1`);
-    checkSeed(seed);
+    checkSeed(first);
+    const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
+    if (vary !== undefined) checkVary(vary, Math.ceil(count / Math.max(1, labels.length)));
     if (options.rng !== undefined) checkRng(options.rng);
     checkGuidance(options);
-    const labels: readonly (string | number | undefined)[] = Array.isArray(label) ? label : [label];
     checkSpeed(options, this.model.network, this.sampleSize(options.size));
-    requireLevels(options, this.schedulerFor(options));
+    const scheduler = this.schedulerFor(options);
+    requireLevels(options, scheduler);
+    checkLooks(options, scheduler);
     return Array.from({ length: count }, (_, i) => {
       const given = labels.length > 0 ? labels[i % labels.length] : undefined;
-      const { name, ...condition } = this.condition(seed + i, given, options.guidanceScale, options);
+      const seed = vary === undefined ? first + i : first;
+      const { name, ...condition } = this.condition(seed, given, options.guidanceScale, options);
       requireGuidance(options, this.guide !== null, condition.guidanceScale);
       if (condition.blend && (options.cacheInterval ?? 1) > 1)
         throw new InputError(
           'features cannot be kept where several labels are drawn at once — --fast — leave it out, or give one label',
         );
-      return { seed: seed + i, label: name, condition };
+      return { seed, label: name, condition, ...(vary !== undefined && { variation: i }) };
     });
   }
 
@@ -308,12 +323,14 @@ export class DiffusionPipeline {
    */
   async generate(options: GenerateOptions = {}): Promise<GeneratedPicture[]> {
     const size = this.sampleSize(options.size);
+    const plan = await this.whole(this.plan(options), size);
+    const targets = await targetsOf(options, size, this.codec.reduction);
     const inTurn = oneAtATime();
     return this.drawAll(
-      await this.whole(this.plan(options), size),
+      plan,
       options,
       (planned, denoisers, picture) =>
-        this.sample(planned, denoisers, size, options, (progress) =>
+        this.sample(planned, denoisers, size, targets, options, (progress) =>
           inTurn(() => options.onStep?.({ picture, ...progress })),
         ),
       (sample, planned) => this.finish(sample, planned, size, options),
@@ -328,31 +345,36 @@ export class DiffusionPipeline {
   /** A picture of its sample. */
   async finish(
     sample: Float32Array,
-    { seed, label }: PlannedPicture,
+    { seed, label, variation }: PlannedPicture,
     size: readonly [number, number],
     { refine = true }: FinishOptions = {},
   ): Promise<GeneratedPicture> {
     const picture = await this.decode(sample, size);
     const refined = refine && this.refiner ? await this.refiner.run(picture) : picture;
-    return { ...refined, seed, label };
+    return { ...refined, seed, label, ...(variation !== undefined && { variation }) };
   }
 
   /** Denoises a picture: [height, width, channels]. */
   private async sample(
-    { seed, condition }: PlannedPicture,
+    { seed, condition, variation }: PlannedPicture,
     denoisers: Denoisers,
     size: readonly [number, number],
+    targets: readonly Target[],
     options: GenerateOptions,
     onStep: (progress: Omit<StepProgress, 'picture'>) => void | Promise<void>,
   ): Promise<Float32Array> {
-    const { eta, churn, rng, signal } = options;
+    const { churn, rng, signal, vary } = options;
     const scheduler = this.schedulerFor(options);
+    const eta = etaOf(options, scheduler);
     const steps = scheduler.timesteps.length;
-    const draw = noiseOf(rng, seed, [...size, this.model.unet.out_channels]);
+    const own = noiseOf(rng, seed, [...size, this.model.unet.out_channels]);
+    const varied = variation !== undefined && vary !== undefined;
+    const draw = varied ? variedNoise(own, seed, variation, vary) : own;
     const start = draw('latents');
     for (let k = 0; k < start.length; k++) start[k] *= scheduler.initNoiseSigma;
+    const denoiser = denoiserFor(denoisers, scheduler, options);
     return denoise({
-      denoiser: denoiserFor(denoisers, scheduler, options),
+      denoiser: steered(denoiser, this.codec, scheduler, targets),
       scheduler,
       sample: start,
       size,

@@ -1,6 +1,7 @@
 /** What a network that was trained for inpainting sees beside its sample (Stable Diffusion inpainting's 9 channels). */
+
+import type { Codec } from './codec.js';
 import { beside } from './denoise.js';
-import type { Codec } from './model.js';
 import type { DrawNoise } from './noise.js';
 import { sampleMask } from './paint-mask.js';
 

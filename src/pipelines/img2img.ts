@@ -11,9 +11,10 @@ import type {
   SamplingOptions,
 } from './diffusion-pipeline.js';
 import { type Denoisers, denoiserFor } from './guided.js';
+import { type LookOptions, steered, targetsOf } from './looks.js';
 import { noiseOf } from './noise.js';
 
-export interface Img2ImgOptions extends SamplingOptions, FinishOptions {
+export interface Img2ImgOptions extends SamplingOptions, LookOptions, FinishOptions {
   /** Of the model's size (`pipeline.pictureSize`). */
   readonly image: RgbPicture;
   /** How much is drawn anew: 0 gives the picture back (decoded, for latents), 1 does not look at it. Default 0.6. */
@@ -76,6 +77,7 @@ export async function img2img(
   const start = starts[startingStep(starts.length, strength)] ?? calls;
   const shape = [...size, pipeline.model.unet.out_channels] as const;
   const { codec } = pipeline;
+  const targets = await targetsOf(options, size, codec.reduction);
   const given = toFloat(image.data);
   // diffusers draws the latents of the picture, too, from what the autoencoder says of it.
   const known =
@@ -97,7 +99,7 @@ export async function img2img(
         : original;
     };
     return denoise({
-      denoiser: denoiserFor(denoisers, scheduler, options),
+      denoiser: steered(denoiserFor(denoisers, scheduler, options), codec, scheduler, targets),
       scheduler,
       sample: noised(),
       start,

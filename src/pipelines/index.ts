@@ -1,3 +1,4 @@
+export { Codec } from './codec.js';
 export { checkSeed } from './conditions.js';
 export { type Condition, Denoiser, denoise, requireFinite } from './denoise.js';
 export {
@@ -23,14 +24,10 @@ export {
   inpaintDefaults,
   inpaintDefaultsOf,
 } from './inpaint.js';
-export {
-  betweenNoises,
-  type InterpolatedPicture,
-  type InterpolateOptions,
-  interpolate,
-} from './interpolate.js';
-export { Codec, DEFAULT_MODEL, findModel, type LoadedModel, loadModel, shippedModels } from './model.js';
-export { type DrawNoise, noiseOf, RNGS, type Rng } from './noise.js';
+export { type InterpolatedPicture, type InterpolateOptions, interpolate } from './interpolate.js';
+export { etaOf, type LookOptions, PALETTE_STRENGTH, SCRIBBLE_STRENGTH } from './looks.js';
+export { DEFAULT_MODEL, findModel, type LoadedModel, loadModel, shippedModels } from './model.js';
+export { betweenNoises, checkVary, type DrawNoise, noiseOf, RNGS, type Rng } from './noise.js';
 export { type PaintOptions, paint } from './paint.js';
 export type { PaintMask } from './paint-mask.js';
 export { BLENDS, type Blend, INPAINT_AREAS, type InpaintArea, type Region } from './region.js';

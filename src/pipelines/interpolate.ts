@@ -10,7 +10,7 @@ import type {
   SamplingOptions,
 } from './diffusion-pipeline.js';
 import { type Denoisers, denoiserFor } from './guided.js';
-import { type DrawNoise, noiseOf } from './noise.js';
+import { betweenNoises, type DrawNoise, noiseOf } from './noise.js';
 
 export interface InterpolateOptions extends SamplingOptions, FinishOptions {
   /** Seeds of the pictures that the series passes through; two at least, or one of several labels or texts. */
@@ -32,26 +32,6 @@ export interface InterpolateOptions extends SamplingOptions, FinishOptions {
 export interface InterpolatedPicture extends GeneratedPicture {
   /** How far it is on its way: 2.25 is a quarter of the way from the third picture to the fourth. */
   readonly position: number;
-}
-
-/**
- * Between two draws of standard normal noise along the arc from one to the other, so that what lies between has their
- * length, as all such noise has (White 2016, "Sampling generative networks", section 2.1).
- * @param t 0 to 1
- */
-export function betweenNoises(from: Float32Array, to: Float32Array, t: number): Float32Array {
-  if (t === 0 || t === 1) return t === 0 ? from : to;
-  let [dot, a, b] = [0, 0, 0];
-  for (let i = 0; i < from.length; i++) {
-    dot += from[i] * to[i];
-    a += from[i] ** 2;
-    b += to[i] ** 2;
-  }
-  const angle = Math.acos(Math.min(1, Math.max(-1, dot / Math.sqrt(a * b))));
-  const sine = Math.sin(angle);
-  // The same noise, or its opposite, has no arc.
-  const [p, q] = sine < 1e-6 ? [1 - t, t] : [Math.sin((1 - t) * angle) / sine, Math.sin(t * angle) / sine];
-  return from.map((x, i) => p * x + q * to[i]);
 }
 
 /** One frame: between which pictures, and how far. */

@@ -11,9 +11,7 @@ import {
   readPipelineDir,
   type SchedulerComponent,
 } from '../checkpoint/pipeline.js';
-import { Compiled, type CompileOptions } from '../engine/compile.js';
-import type { Params } from '../engine/params.js';
-import type { Tensor, Tensor4D } from '../engine/tf.js';
+import type { CompileOptions } from '../engine/compile.js';
 import { InputError } from '../errors.js';
 import { isDirectory, isFile, settledDirectory } from '../files/index.js';
 import { type LoraFile, mergeLoras } from '../lora/index.js';
@@ -21,8 +19,6 @@ import { openRefiner, type RefinerNetwork } from '../refiner/index.js';
 import { CMStochasticIterativeScheduler } from '../schedulers/index.js';
 import { clipTextSpecs } from '../text/index.js';
 import { fillsIn, openUNet, type UNetNetwork } from '../unet/index.js';
-import { asConstants } from './constants.js';
-import { requireFinite } from './denoise.js';
 import { loadText, type TextModel } from './text.js';
 
 /** The model that `sumi generate` uses when none is named. */
@@ -256,122 +252,4 @@ export function defaultsOf(sumi: JsonObject, guidanceScale: number, steps = STEP
     scheduler: typeof given.scheduler === 'string' ? given.scheduler : undefined,
     guidanceScale: typeof given.guidance_scale === 'number' ? given.guidance_scale : guidanceScale,
   };
-}
-
-/** Names of an autoencoder's parameters, by its halves. */
-const DECODER = /^(decoder|post_quant_conv|quantize)\./;
-const ENCODER = /^(encoder|quant_conv)\./;
-
-/** Between pictures and what the UNet works on: the autoencoder and its scaling, or nothing in pixel space. */
-export class Codec {
-  private readonly decoder: Compiled | null = null;
-  private readonly encoder: Compiled | null = null;
-  private spreader: Compiled | null = null;
-  /** Pixels along a side for one number of the sample. */
-  readonly reduction: number;
-
-  private readonly pictureChannels: number;
-
-  constructor(
-    private readonly model: Pick<LoadedModel, 'unet' | 'autoencoder'>,
-    private readonly options: CompileOptions = {},
-  ) {
-    const { unet, autoencoder } = model;
-    const network = autoencoder?.network;
-    this.pictureChannels = network ? network.config.out_channels : unet.out_channels;
-    this.reduction = network ? network.downscale : 1;
-    if (!autoencoder || !network) return;
-    this.decoder = new Compiled(
-      ({ latents, ...rest }: Record<string, Tensor>) => ({
-        pictures: network.decode(rest as Params, latents as Tensor4D),
-      }),
-      { name: 'decoder', ...options, constants: this.weights(DECODER) },
-    );
-    this.encoder = new Compiled(
-      ({ pictures, ...rest }: Record<string, Tensor>) => ({
-        latents: network.encode(rest as Params, pictures as Tensor4D),
-      }),
-      { name: 'encoder', ...options, constants: this.weights(ENCODER) },
-    );
-  }
-
-  /**
-   * @param sample [h, w, channels]
-   * @returns the picture, [h·reduction, w·reduction, 3] in about [-1, 1]; grey ones get three equal channels
-   * @throws RunError when it holds NaN
-   */
-  async decode(sample: Float32Array, [h, w]: readonly [number, number]): Promise<Float32Array> {
-    let picture = sample;
-    if (this.decoder) {
-      const shape = [1, h, w, sample.length / (h * w)];
-      const run = await this.decoder.run({ latents: { data: sample, shape, dtype: 'float32' } });
-      picture = run.pictures as Float32Array;
-    }
-    requireFinite(picture);
-    return this.pictureChannels === 1 ? greyToRgb(picture) : picture;
-  }
-
-  /**
-   * @param picture [height, width, 3] in [-1, 1]
-   * @returns the sample of it that the UNet works on: the mean of the scaled latents, or the pixels themselves
-   */
-  async encode(picture: Float32Array, [h, w]: readonly [number, number]): Promise<Float32Array> {
-    const data = this.pictureChannels === 1 ? rgbToGrey(picture) : picture;
-    if (!this.encoder) return data;
-    const pictures = { data, shape: [1, h, w, this.pictureChannels], dtype: 'float32' as const };
-    return (await this.encoder.run({ pictures })).latents as Float32Array;
-  }
-
-  /**
-   * Encodes as diffusers does, which draws latents from the autoencoder's distribution.
-   * @param picture [height, width, 3] in [-1, 1]
-   * @returns a function that draws a sample of it, given standard normal noise where there is a distribution
-   */
-  async encodeSpread(
-    picture: Float32Array,
-    size: readonly [number, number],
-  ): Promise<(noise: () => Float32Array) => Float32Array> {
-    const network = this.model.autoencoder?.network;
-    if (!network?.spread) {
-      const known = await this.encode(picture, size);
-      return () => known;
-    }
-    const { spread } = network;
-    this.spreader ??= new Compiled(
-      ({ pictures, ...rest }: Record<string, Tensor>) => spread(rest as Params, pictures as Tensor4D),
-      { name: 'encoder', ...this.options, constants: this.weights(ENCODER) },
-    );
-    const data = this.pictureChannels === 1 ? rgbToGrey(picture) : picture;
-    const shape = [1, ...size, this.pictureChannels];
-    const run = await this.spreader.run({ pictures: { data, shape, dtype: 'float32' } });
-    const [mean, deviation] = [run.mean as Float32Array, run.deviation as Float32Array];
-    return (noise) => {
-      const drawn = noise();
-      return mean.map((x, i) => x + deviation[i] * drawn[i]);
-    };
-  }
-
-  /** Of the autoencoder, one of its halves. */
-  private weights(prefix: RegExp) {
-    const { network, params } = this.model.autoencoder as NonNullable<LoadedModel['autoencoder']>;
-    return asConstants(network.specs, params, (name) => prefix.test(name));
-  }
-
-  async dispose(): Promise<void> {
-    await this.decoder?.dispose();
-    await this.encoder?.dispose();
-    await this.spreader?.dispose();
-  }
-}
-
-function greyToRgb(grey: Float32Array): Float32Array {
-  return Float32Array.from({ length: grey.length * 3 }, (_, i) => grey[Math.floor(i / 3)]);
-}
-
-/** Luma by Rec. 601, as the grey pictures of datasets are made. */
-function rgbToGrey(rgb: Float32Array): Float32Array {
-  return Float32Array.from(
-    { length: rgb.length / 3 },
-    (_, i) => 0.299 * rgb[3 * i] + 0.587 * rgb[3 * i + 1] + 0.114 * rgb[3 * i + 2],
-  );
 }

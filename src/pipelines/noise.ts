@@ -43,6 +43,54 @@ export function noiseOf(
   return (...name) => random.fork(...name).normal(length);
 }
 
+/**
+ * Between two draws of standard normal noise along the arc from one to the other, so that what lies between has their
+ * length, as all such noise has (White 2016, "Sampling generative networks", section 2.1).
+ * @param t 0 to 1
+ */
+export function betweenNoises(from: Float32Array, to: Float32Array, t: number): Float32Array {
+  if (t === 0 || t === 1) return t === 0 ? from : to;
+  let [dot, a, b] = [0, 0, 0];
+  for (let i = 0; i < from.length; i++) {
+    dot += from[i] * to[i];
+    a += from[i] ** 2;
+    b += to[i] ** 2;
+  }
+  const angle = Math.acos(Math.min(1, Math.max(-1, dot / Math.sqrt(a * b))));
+  const sine = Math.sin(angle);
+  // The same noise, or its opposite, has no arc.
+  const [p, q] = sine < 1e-6 ? [1 - t, t] : [Math.sin((1 - t) * angle) / sine, Math.sin(t * angle) / sine];
+  return from.map((x, i) => p * x + q * to[i]);
+}
+
+/**
+ * Noise near that of a picture: each draw is on the arc from the picture's to another one, which the seed and the
+ * variation's number choose.
+ * @param draw the picture's own
+ * @param variation from 0
+ * @param vary how far along the arc: 0 is the picture's own noise, 1 has nothing of it
+ */
+export function variedNoise(draw: DrawNoise, seed: number, variation: number, vary: number): DrawNoise {
+  const random = new Random(seed, 'variation', variation);
+  return (...name) => {
+    const own = draw(...name);
+    return betweenNoises(own, random.fork(...name).normal(own.length), vary);
+  };
+}
+
+/**
+ * @param times how many pictures of a label there are to be
+ * @throws InputError for a share outside 0 to 1, and for the same picture several times
+ */
+export function checkVary(vary: number, times = 1): void {
+  if (!(vary >= 0 && vary <= 1))
+    throw new InputError(`a variation of ${vary} is not possible — --vary — give a number from 0 to 1`);
+  if (vary === 0 && times > 1)
+    throw new InputError(
+      `a variation of 0 is the picture itself, ${times} times — --vary — give more than 0, or --count 1`,
+    );
+}
+
 /** PyTorch's [C, H, W] as [H, W, C]. */
 function channelsLast(
   values: Float32Array,
