@@ -38,7 +38,10 @@ export function samplingOptions<T>(yargs: Argv<T>) {
       type: 'string',
       describe: `One of ${SCHEDULER_NAMES.join(', ')} (default: the model’s)`,
     })
-    .option('eta', { type: 'number', describe: 'Noise of ddim (default 0, by a scribble 1) and tcd (default 0.3), 0 to 1' })
+    .option('eta', {
+      type: 'number',
+      describe: 'Noise of ddim (default 0, by a scribble 1) and tcd (default 0.3), 0 to 1',
+    })
     .option('label', {
       type: 'string',
       array: true,

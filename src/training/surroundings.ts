@@ -1,9 +1,9 @@
 /** What a network that learns to fill in sees of its pictures: random holes, and what is around them. */
 import type { CompileOptions } from '../engine/compile.js';
 import type { Feed } from '../engine/session.js';
+import { Codec } from '../pipelines/codec.js';
 import { beside } from '../pipelines/denoise.js';
 import { keptChannels } from '../pipelines/fill-in.js';
-import { Codec } from '../pipelines/codec.js';
 import type { LoadedModel } from '../pipelines/model.js';
 import type { Random } from '../random.js';
 import type { UNetNetwork } from '../unet/index.js';
