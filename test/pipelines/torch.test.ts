@@ -63,7 +63,7 @@ function draw(
   const all = { rng: 'torch' as const, batchSize, ...texts, ...(given as PlanOptions) };
   const image = { data: bytes('image'), width: 32, height: 32 };
   if (command === 'img2img') return img2img(pipeline, { ...all, image, strength: given.strength as number });
-  if (command === 'inpaint') return inpaint(pipeline, { ...all, image, mask, feather: 0 });
+  if (command === 'inpaint') return inpaint(pipeline, { ...all, image, mask, blend: 'none' });
   return pipeline.generate(all);
 }
 
