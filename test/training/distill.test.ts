@@ -51,7 +51,7 @@ beforeAll(async () => {
   const run = join(folder, 'teacher');
   await train({ data, out: run, config: tiny(150) });
   shapes = join(run, 'model');
-});
+}, 120_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const newest = async (run: string) => {
