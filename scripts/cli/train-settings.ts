@@ -79,6 +79,20 @@ async function baseOf(
   return { named: `--preset ${name}`, base: presetConfig(name) };
 }
 
+/** The settings of a stage that options name, with those of its own kind; none for options that were not given. */
+function stageSettings(argv: TrainArgs, own: Json): Json {
+  const all = {
+    seed: argv.seed,
+    steps: argv.steps,
+    learning_rate: argv.lr,
+    batch_size: argv.batch,
+    gradient_accumulation_steps: argv.accumulate,
+    checkpoint_every: argv['checkpoint-every'],
+    ...own,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
 /** Settings of other kinds of training: what a distillation has of its teacher, or has no use for. */
 const NOT_DISTILLED = [
   'data',
@@ -105,17 +119,8 @@ export async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {
       `a model learns from its teacher alone, which draws all it is shown — --${idle.join(', --')} — leave out with --distill`,
     );
   const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
-  const given = {
-    seed: argv.seed,
-    steps: argv.steps,
-    learning_rate: argv.lr,
-    batch_size: argv.batch,
-    gradient_accumulation_steps: argv.accumulate,
-    checkpoint_every: argv['checkpoint-every'],
-    student_steps: argv['distill-steps'],
-  };
-  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  return parseDistillConfig({ ...file, ...known }, argv.config ?? '--distill');
+  const given = stageSettings(argv, { student_steps: argv['distill-steps'] });
+  return parseDistillConfig({ ...file, ...given }, argv.config ?? '--distill');
 }
 
 /** Settings of other kinds of training that a refiner's has no use for. */
@@ -138,20 +143,9 @@ export async function refineConfigOf(argv: TrainArgs): Promise<RefineConfig> {
       `a refiner is trained beside a model that is there — --${idle.join(', --')} — leave out with --refine`,
     );
   const file = argv.config === undefined ? {} : await readConfigFile(argv.config);
-  const given = {
-    seed: argv.seed,
-    steps: argv.steps,
-    learning_rate: argv.lr,
-    batch_size: argv.batch,
-    gradient_accumulation_steps: argv.accumulate,
-    checkpoint_every: argv['checkpoint-every'],
-    scale: argv.scale,
-    held_back: argv['held-back'],
-    background: argv.background,
-    fit: argv.fit,
-  };
-  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  return parseRefineConfig({ ...file, ...known }, argv.config ?? '--refine');
+  const { scale, background, fit } = argv;
+  const given = stageSettings(argv, { scale, held_back: argv['held-back'], background, fit });
+  return parseRefineConfig({ ...file, ...given }, argv.config ?? '--refine');
 }
 
 export type Json = Record<string, unknown>;

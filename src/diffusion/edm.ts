@@ -2,7 +2,7 @@
  * The process of EDM (Karras et al. 2022, "Elucidating the design space of diffusion-based generative models", table 1, last
  * column): samples are x_0 + σ·ε, and the denoiser is D(x; σ) = c_skip·x + c_out·F(c_in·x; c_noise), F the network.
  */
-import { InputError } from '../errors.js';
+import { sampleLength } from './noising.js';
 
 /** What the network of an EDM model predicts, F. Such models are not of DDPM's process: no conversions. */
 export const EDM_PREDICTION = 'edm_prediction';
@@ -22,11 +22,7 @@ export function edmSample(
   sigmas: ArrayLike<number>,
   sigmaData: number,
 ): { sample: Float32Array; target: Float32Array; timesteps: Float32Array } {
-  const size = original.length / sigmas.length;
-  if (noise.length !== original.length || !Number.isInteger(size))
-    throw new InputError(
-      `${original.length} values, ${noise.length} of noise and ${sigmas.length} levels do not fit — noising — give equal shapes and one level per sample`,
-    );
+  const size = sampleLength(original, noise, sigmas, 'level');
   const sample = new Float32Array(original.length);
   const target = new Float32Array(original.length);
   for (let i = 0; i < original.length; i++) {

@@ -3,7 +3,7 @@
  * it, dx/dσ = ε − x_0 (Lipman et al. 2023, "Flow matching for generative modeling"; Liu et al. 2023, "Flow straight and
  * fast").
  */
-import { InputError } from '../errors.js';
+import { sampleLength } from './noising.js';
 
 /**
  * @param original x_0, N samples
@@ -17,11 +17,7 @@ export function flowSample(
   noise: Float32Array,
   sigmas: ArrayLike<number>,
 ): { sample: Float32Array; velocity: Float32Array } {
-  const size = original.length / sigmas.length;
-  if (noise.length !== original.length || !Number.isInteger(size))
-    throw new InputError(
-      `${original.length} values, ${noise.length} of noise and ${sigmas.length} levels do not fit — noising — give equal shapes and one level per sample`,
-    );
+  const size = sampleLength(original, noise, sigmas, 'level');
   const velocity = noise.map((e, i) => e - original[i]);
   const sample = original.map((x, i) => x + sigmas[Math.floor(i / size)] * velocity[i]);
   return { sample, velocity };

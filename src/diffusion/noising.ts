@@ -91,6 +91,24 @@ export function snr(alphaProd: number): number {
   return alphaProd / (1 - alphaProd);
 }
 
+/**
+ * Values of each sample.
+ * @param levels one of each sample: `what` they are, for messages
+ * @throws InputError when the shapes do not fit
+ */
+export function sampleLength(
+  original: Float32Array,
+  noise: Float32Array,
+  levels: ArrayLike<number>,
+  what: 'timestep' | 'level',
+): number {
+  const length = original.length / levels.length;
+  if (noise.length === original.length && Number.isInteger(length)) return length;
+  throw new InputError(
+    `${original.length} values, ${noise.length} of noise and ${levels.length} ${what}s do not fit — noising — give equal shapes and one ${what} per sample`,
+  );
+}
+
 function mix(
   original: Float32Array,
   noise: Float32Array,
@@ -98,11 +116,7 @@ function mix(
   combine: (a: number, s: number, x0: number, e: number) => number,
 ): Float32Array {
   const alphaProds = typeof alphaProd === 'number' ? [alphaProd] : alphaProd;
-  const size = original.length / alphaProds.length;
-  if (noise.length !== original.length || !Number.isInteger(size))
-    throw new InputError(
-      `${original.length} values, ${noise.length} of noise and ${alphaProds.length} timesteps do not fit — noising — give equal shapes and one timestep per sample`,
-    );
+  const size = sampleLength(original, noise, alphaProds, 'timestep');
   const out = new Float32Array(original.length);
   for (let n = 0; n < alphaProds.length; n++) {
     const a = Math.sqrt(alphaProds[n]);
