@@ -29,6 +29,7 @@ export interface TrainArgs {
   flip?: boolean;
   background?: string;
   fit?: 'crop' | 'pad' | 'stretch';
+  'aspect-ratio-buckets'?: boolean;
   strict?: boolean;
   cache?: string;
   dtype: 'fp32' | 'fp16';
@@ -125,6 +126,10 @@ export const train: CommandModule<object, TrainArgs> = {
         type: 'string',
         choices: ['crop', 'pad', 'stretch'] as const,
         describe: 'How pictures become square (default crop)',
+      })
+      .option('aspect-ratio-buckets', {
+        type: 'boolean',
+        describe: 'Train on pictures of several shapes, each brought to the nearest instead of to a square',
       })
       .option('strict', { type: 'boolean', describe: 'Stop at a damaged picture instead of leaving it out' })
       .option('cache', { type: 'string', describe: 'Folder to keep the decoded pictures in' })

@@ -34,6 +34,9 @@ export async function configOf(
     ...(argv.background === undefined ? {} : { background: argv.background }),
     ...(argv.fit === undefined ? {} : { fit: argv.fit }),
     ...(argv.strict === undefined ? {} : { strict: argv.strict }),
+    ...(argv['aspect-ratio-buckets'] === undefined
+      ? {}
+      : { aspect_ratio_buckets: argv['aspect-ratio-buckets'] }),
     ...(argv.flip === undefined ? {} : { augment: { flip: argv.flip } }),
     diffusion: {
       ...(argv.inpaint === undefined ? {} : { inpaint: true }),
@@ -105,6 +108,7 @@ const NOT_DISTILLED = [
   'flip',
   'background',
   'fit',
+  'aspect-ratio-buckets',
   'strict',
   'cache',
   'scale',
@@ -132,6 +136,7 @@ const NOT_REFINED = [
   'inpaint',
   'size',
   'flip',
+  'aspect-ratio-buckets',
   'strict',
   'distill',
 ] as const;

@@ -88,6 +88,7 @@ export async function runTrain(argv: TrainArgs): Promise<void> {
         'flip',
         'background',
         'fit',
+        'aspect-ratio-buckets',
         'autoencoder',
         'init',
         'inpaint',

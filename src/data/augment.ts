@@ -1,5 +1,6 @@
 /** Small changes that make few pictures count for more, drawn anew for each picture and epoch. */
 import { InputError } from '../errors.js';
+import type { Size } from '../image/picture.js';
 import type { Random } from '../random.js';
 
 export interface AugmentOptions {
@@ -32,13 +33,13 @@ export function checkAugment({ shift = 0, crop = 0, colour = 0 }: AugmentOptions
 
 /**
  * Writes one augmented picture in [-1, 1].
- * @param source RGB bytes [size, size, 3]
- * @param out [size, size, 3], overwritten
+ * @param source RGB bytes [height, width, 3]
+ * @param out [height, width, 3], overwritten
  * @param random a generator of this picture's own, as `new Random(seed, 'augment', epoch, index)`
  */
 export function augmentInto(
   source: Uint8Array,
-  size: number,
+  { width, height }: Size,
   out: Float32Array,
   options: AugmentOptions,
   random: Random,
@@ -53,20 +54,20 @@ export function augmentInto(
   const left = whole(u[4], cut);
   const top = whole(u[5], cut);
 
-  const columns = sampling(size, cut, left, dx, mirrored);
-  const rows = sampling(size, cut, top, dy, false);
-  for (let y = 0, at = 0; y < size; y++) {
+  const columns = sampling(width, cut, left, dx, mirrored);
+  const rows = sampling(height, cut, top, dy, false);
+  for (let y = 0, at = 0; y < height; y++) {
     const [y0, y1, fy] = rows[y];
-    for (let x = 0; x < size; x++, at += 3) {
+    for (let x = 0; x < width; x++, at += 3) {
       const [x0, x1, fx] = columns[x];
       for (let c = 0; c < 3; c++) {
-        const upper = mix(source[(y0 * size + x0) * 3 + c], source[(y0 * size + x1) * 3 + c], fx);
-        const lower = mix(source[(y1 * size + x0) * 3 + c], source[(y1 * size + x1) * 3 + c], fx);
+        const upper = mix(source[(y0 * width + x0) * 3 + c], source[(y0 * width + x1) * 3 + c], fx);
+        const lower = mix(source[(y1 * width + x0) * 3 + c], source[(y1 * width + x1) * 3 + c], fx);
         out[at + c] = mix(upper, lower, fy) / 127.5 - 1;
       }
     }
   }
-  if (colour > 0) jitter(out.subarray(0, size * size * 3), colour, u.subarray(6, 9));
+  if (colour > 0) jitter(out.subarray(0, width * height * 3), colour, u.subarray(6, 9));
 }
 
 // A picture that is only moved keeps its very bytes.

@@ -17,6 +17,12 @@ const Header = z.object({
   digests: z.array(z.string().nullable()),
   skipped: z.array(z.object({ name: z.string(), reason: z.string() })),
   pixels: z.string(),
+  buckets: z
+    .object({
+      sizes: z.array(z.object({ width: z.number(), height: z.number() })),
+      ids: z.array(z.number()),
+    })
+    .optional(),
 });
 
 /** Where the copy of this folder with these settings lies; files count as the same by name, size and time. */
@@ -42,14 +48,29 @@ export async function readCache(path: string, count: number, size: number): Prom
       header.digests.length === count &&
       pixels.length === count * size * size * 3 &&
       createHash('sha256').update(pixels).digest('hex') === header.pixels;
-    return intact ? { pixels, digests: header.digests, skipped: header.skipped } : null;
+    if (!intact) return null;
+    const { digests, skipped, buckets } = header;
+    return {
+      pixels,
+      digests,
+      skipped,
+      ...(buckets && { buckets: { ...buckets, ids: Uint8Array.from(buckets.ids) } }),
+    };
   } catch {
     return null;
   }
 }
 
 /** Writes a copy: a line of JSON, then the bytes. @throws InputError | RunError, see `fileError` */
-export async function writeCache(path: string, { pixels, digests, skipped }: Decoded): Promise<void> {
-  const header = { digests, skipped, pixels: createHash('sha256').update(pixels).digest('hex') };
+export async function writeCache(
+  path: string,
+  { pixels, digests, skipped, buckets }: Decoded,
+): Promise<void> {
+  const header = {
+    digests,
+    skipped,
+    pixels: createHash('sha256').update(pixels).digest('hex'),
+    ...(buckets && { buckets: { ...buckets, ids: [...buckets.ids] } }),
+  };
   await writeFileAtomic(path, Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), pixels]));
 }

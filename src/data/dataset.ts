@@ -5,8 +5,9 @@ import { totalmem } from 'node:os';
 import sharp from 'sharp';
 import { InputError } from '../errors.js';
 import { oneLine, readBytes } from '../files/index.js';
-import { checkFit, type DecodeOptions, decodeRgb, type Fit } from '../image/decode.js';
-import { parseColour, type RgbPicture, toFloat } from '../image/picture.js';
+import { checkFit, type DecodeOptions, decodeRgb, type Fit, sizeOfPicture } from '../image/decode.js';
+import { parseColour, type RgbPicture, type Size, toFloat } from '../image/picture.js';
+import { type Buckets, intoBuckets } from './buckets.js';
 import { cachePath, readCache, writeCache } from './cache.js';
 import { type PictureEntry, type Scan, scanDataset } from './scan.js';
 
@@ -17,6 +18,11 @@ export interface DatasetOptions {
   background?: string;
   /** Default `crop`. */
   fit?: Fit;
+  /**
+   * Pictures become the nearest of several shapes of about `size`² pixels instead of squares; their sides are multiples of
+   * this number, which `size` is one of. Default: squares.
+   */
+  bucketUnit?: number;
   /** A damaged picture is an error instead of being skipped. */
   strict?: boolean;
   /** Folder for a compact copy of the decoded pictures, used again while the files are the same; default none. */
@@ -38,8 +44,10 @@ export interface Dataset {
   readonly dir: string;
   /** Side of the pictures in pixels. */
   readonly size: number;
+  /** The pictures' shapes where they are not all squares. */
+  readonly buckets?: Buckets;
   readonly count: number;
-  /** RGB bytes [count, size, size, 3]. */
+  /** RGB bytes [count, size, size, 3]; in buckets each picture's [height, width, 3] begins where its square would. */
   readonly pixels: Uint8Array;
   /** Name of each picture: its path within the folder. */
   readonly names: readonly string[];
@@ -66,6 +74,7 @@ const CONCURRENCY = 2;
 export interface Decoded {
   /** [n, size, size, 3] */
   pixels: Uint8Array;
+  buckets?: Buckets;
   /** SHA-256 of each file, or null where the picture was skipped. */
   digests: (string | null)[];
   skipped: Skipped[];
@@ -77,21 +86,22 @@ export interface Decoded {
  *   memory, or, with `strict`, a picture is damaged
  */
 export async function openDataset(dir: string, options: DatasetOptions = {}): Promise<Dataset> {
-  const { size = 64, background = '#ffffff', fit = 'crop', strict = false } = options;
+  const { size = 64, background = '#ffffff', fit = 'crop', strict = false, bucketUnit } = options;
   // Checked before the pictures, whose own faults are skipped.
   checkFit(fit);
   await parseColour(background);
   const scan = await scanDataset(dir);
   checkMemory(scan, size);
-  const decode = { size, fit, background };
+  const decode = { size, fit, background, ...(bucketUnit && { bucketUnit }) };
 
   const cacheFile = options.cache ? await cachePath(options.cache, scan, decode) : null;
   let decoded = cacheFile ? await readCache(cacheFile, scan.entries.length, size) : null;
   if (!decoded) {
-    decoded = await decodeAll(scan.entries, decode, options);
+    const buckets = bucketUnit && intoBuckets(await sizesOf(scan.entries, size), size, bucketUnit);
+    decoded = await decodeAll(scan.entries, { ...decode, ...(buckets && { buckets }) }, options);
     if (cacheFile) await writeCache(cacheFile, decoded);
   }
-  const { digests, skipped } = decoded;
+  const { digests, skipped, buckets } = decoded;
   if (strict && skipped.length > 0) throw new InputError(skipped[0].reason);
 
   const kept = scan.entries.flatMap((_, i) => (digests[i] === null ? [] : [i]));
@@ -114,6 +124,7 @@ export async function openDataset(dir: string, options: DatasetOptions = {}): Pr
   return {
     dir,
     size,
+    ...(buckets && { buckets: { ...buckets, ids: Uint8Array.from(kept, (i) => buckets.ids[i]) } }),
     count: kept.length,
     pixels: decoded.pixels.subarray(0, kept.length * stride),
     names: entries.map(({ name }) => name),
@@ -126,22 +137,54 @@ export async function openDataset(dir: string, options: DatasetOptions = {}): Pr
   };
 }
 
-/** Picture `index` of a dataset, as bytes. @throws InputError when there is no such picture */
-export function pictureAt(dataset: Dataset, index: number): RgbPicture {
-  const { size, count, pixels } = dataset;
-  if (!Number.isInteger(index) || index < 0 || index >= count)
-    throw new InputError(`no picture ${index} — ${dataset.dir} — there are ${count}, from 0`);
-  const stride = size * size * 3;
-  return { data: pixels.slice(index * stride, (index + 1) * stride), width: size, height: size };
+/** Width and height of picture `index` of a dataset. */
+export function sizeAt({ size, buckets }: Dataset, index: number): Size {
+  return buckets ? buckets.sizes[buckets.ids[index]] : { width: size, height: size };
 }
 
-/** Pictures of a dataset in [-1, 1], [indices.length, size, size, 3], unchanged by augmentation. */
+/** The pictures that have the most frequent shape: all, unless they are in buckets. */
+export function mostFrequentShape({ count, buckets }: Pick<Dataset, 'count' | 'buckets'>): number[] {
+  const all = Array.from({ length: count }, (_, i) => i);
+  return buckets ? all.filter((i) => buckets.ids[i] === 0) : all;
+}
+
+/** The bytes of picture `index` of a dataset, [height, width, 3], where they lie. */
+export function bytesAt(dataset: Dataset, index: number): Uint8Array {
+  const { width, height } = sizeAt(dataset, index);
+  const start = index * dataset.size ** 2 * 3;
+  return dataset.pixels.subarray(start, start + width * height * 3);
+}
+
+/** Picture `index` of a dataset, as bytes. @throws InputError when there is no such picture */
+export function pictureAt(dataset: Dataset, index: number): RgbPicture {
+  const { count, dir } = dataset;
+  if (!Number.isInteger(index) || index < 0 || index >= count)
+    throw new InputError(`no picture ${index} — ${dir} — there are ${count}, from 0`);
+  return { data: bytesAt(dataset, index).slice(), ...sizeAt(dataset, index) };
+}
+
+/** Pictures of a dataset in [-1, 1], all of one shape, [indices.length, height, width, 3], unchanged by augmentation. */
 export function floatPictures(dataset: Dataset, indices: ArrayLike<number>): Float32Array {
-  const stride = dataset.size ** 2 * 3;
+  const { width, height } = sizeAt(dataset, indices[0]);
+  const stride = width * height * 3;
   const out = new Float32Array(indices.length * stride);
   for (let k = 0; k < indices.length; k++)
     toFloat(pictureAt(dataset, indices[k]).data, out.subarray(k * stride, (k + 1) * stride));
   return out;
+}
+
+/** The pictures' own sizes; one that cannot be read counts as a square, and decoding tells of it. */
+async function sizesOf(entries: readonly PictureEntry[], size: number): Promise<Size[]> {
+  const square = { width: size, height: size };
+  const sizes: Size[] = [];
+  for (const { path } of entries)
+    sizes.push(
+      await sizeOfPicture(path).catch((error) => {
+        if (error instanceof InputError) return square;
+        throw error;
+      }),
+    );
+  return sizes;
 }
 
 function checkMemory({ entries, dir }: Scan, size: number): void {
@@ -159,7 +202,7 @@ function checkMemory({ entries, dir }: Scan, size: number): void {
 
 async function decodeAll(
   entries: readonly PictureEntry[],
-  decode: DecodeOptions & { size: number },
+  { buckets, ...decode }: DecodeOptions & { size: number; buckets?: Buckets },
   { strict, onProgress, signal }: DatasetOptions,
 ): Promise<Decoded> {
   const stride = decode.size ** 2 * 3;
@@ -176,7 +219,8 @@ async function decodeAll(
       const { path } = entries[i];
       try {
         const bytes = await readBytes(path);
-        const picture = await decodeRgb(bytes, decode, path);
+        const size = buckets ? buckets.sizes[buckets.ids[i]] : decode.size;
+        const picture = await decodeRgb(bytes, { ...decode, size }, path);
         pixels.set(picture.data, i * stride);
         digests[i] = createHash('sha256').update(bytes).digest('hex');
       } catch (error) {
@@ -205,5 +249,5 @@ async function decodeAll(
     const reason = reasons[i];
     return reason === null ? [] : [{ name, reason }];
   });
-  return { pixels, digests, skipped };
+  return { pixels, digests, skipped, ...(buckets && { buckets }) };
 }

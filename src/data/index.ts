@@ -1,11 +1,15 @@
 export { type AugmentOptions, augmentInto, checkAugment } from './augment.js';
-export { type Batch, Batches, type BatchOptions, BatchOrder } from './batches.js';
+export { type Batch, Batches, type BatchOptions, BatchOrder, BucketOrder } from './batches.js';
+export { type Buckets, bucketSizes } from './buckets.js';
 export {
+  bytesAt,
   type Dataset,
   type DatasetOptions,
   floatPictures,
+  mostFrequentShape,
   openDataset,
   pictureAt,
+  sizeAt,
   type Skipped,
 } from './dataset.js';
 export { PICTURE_EXTENSIONS, type PictureEntry, type Scan, scanDataset } from './scan.js';

@@ -1,6 +1,14 @@
 /** Pictures of one size, with their labels: what is compared. */
 import { extname } from 'node:path';
-import { type Dataset, type DatasetOptions, openDataset, scanDataset } from '../data/index.js';
+import {
+  bytesAt,
+  type Dataset,
+  type DatasetOptions,
+  mostFrequentShape,
+  openDataset,
+  scanDataset,
+  sizeAt,
+} from '../data/index.js';
 import { InputError } from '../errors.js';
 import { type RgbPicture, readRecipe, sizeOfPicture } from '../image/index.js';
 import type { GeneratedPicture } from '../pipelines/index.js';
@@ -48,16 +56,17 @@ export async function readPictureSet(dir: string, options: ReadOptions = {}): Pr
 }
 
 /**
- * Pictures of a dataset.
+ * Pictures of a dataset; of one in several shapes those of the most frequent one, which its models draw.
  * @param labels of all its pictures
  * @throws InputError when none has the label asked for
  */
 export function datasetSet(
-  { dir, size, names, pixels, fingerprint }: Dataset,
+  dataset: Dataset,
   labels: readonly (string | null)[],
   { label, most, seed = 0 }: Pick<ReadOptions, 'label' | 'most' | 'seed'> = {},
 ): PictureSet {
-  const wanted = labels.flatMap((own, i) => (label !== undefined && own !== label ? [] : [i]));
+  const { dir, size, names, fingerprint } = dataset;
+  const wanted = mostFrequentShape(dataset).filter((i) => label === undefined || labels[i] === label);
   if (wanted.length === 0) {
     const known = [...new Set(labels)].filter((own) => own !== null).sort();
     const has = known.length > 0 ? `its labels are ${known.join(', ')}` : 'its pictures have no labels';
@@ -65,7 +74,6 @@ export function datasetSet(
   }
   const order = new Random(seed, 'pictures').permutation(wanted.length);
   const chosen = [...order.subarray(0, most)].map((k) => wanted[k]);
-  const stride = size * size * 3;
   return {
     from: dir,
     size,
@@ -74,11 +82,7 @@ export function datasetSet(
     names: chosen.map((i) => names[i]),
     labels: chosen.map((i) => labels[i]),
     fingerprint: JSON.stringify([fingerprint, label, most, seed]),
-    at: (k) => ({
-      data: pixels.subarray(chosen[k] * stride, (chosen[k] + 1) * stride),
-      width: size,
-      height: size,
-    }),
+    at: (k) => ({ data: bytesAt(dataset, chosen[k]), ...sizeAt(dataset, chosen[k]) }),
   };
 }
 

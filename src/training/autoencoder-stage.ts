@@ -14,11 +14,11 @@ import { loadParams, saveParams } from '../checkpoint/load.js';
 import { type AutoencoderFolder, type ModelComponent, readPipelineDir } from '../checkpoint/pipeline.js';
 import { listStates, loadState } from '../checkpoint/state.js';
 import { findWeights, WEIGHTS_NAME } from '../checkpoint/weights.js';
-import { Batches, type Dataset, floatPictures } from '../data/index.js';
+import { Batches, type Dataset, floatPictures, mostFrequentShape, sizeAt } from '../data/index.js';
 import { initParams } from '../engine/params.js';
 import { InputError } from '../errors.js';
 import { isFile, writeFileAtomic } from '../files/index.js';
-import { contactSheet, writePng } from '../image/index.js';
+import { contactSheet, type Size, writePng } from '../image/index.js';
 import { Random } from '../random.js';
 import { picturesAStep } from './accumulate.js';
 import { autoencoderBatch, autoencoderLoss, encodeDataset, reconstruct } from './autoencoder.js';
@@ -91,7 +91,9 @@ export async function trainAutoencoder(
     seed: config.seed,
     augment: config.augment,
   });
-  const shown = spread(dataset.count, 16);
+  const alike = mostFrequentShape(dataset);
+  const shown = spread(alike.length, 16).map((k) => alike[k]);
+  const size = sizeAt(dataset, shown[0]);
   const fingerprint = fingerprintOf(
     dataset.fingerprint,
     model,
@@ -123,11 +125,11 @@ export async function trainAutoencoder(
       publish: async (ema, step) => {
         const pictures = {
           data: floatPictures(dataset, shown),
-          shape: [shown.length, config.size, config.size, 3],
+          shape: [shown.length, size.height, size.width, 3],
           dtype: 'float32' as const,
         };
         const made = await reconstruct(model, ema, pictures, options);
-        await writePng(samplePath(dir, step), await sideBySide(pictures.data, made, config.size));
+        await writePng(samplePath(dir, step), await sideBySide(pictures.data, made, size));
         return {};
       },
     },
@@ -173,12 +175,11 @@ function spread(total: number, wanted: number): number[] {
 }
 
 /** Originals above their reconstructions. */
-async function sideBySide(originals: Float32Array, made: Float32Array, size: number) {
-  const each = size * size * 3;
+async function sideBySide(originals: Float32Array, made: Float32Array, size: Size) {
+  const each = size.width * size.height * 3;
   const cut = (from: Float32Array, i: number) => ({
     data: from.slice(i * each, (i + 1) * each),
-    width: size,
-    height: size,
+    ...size,
   });
   const n = originals.length / each;
   const half = Math.min(8, n);

@@ -9,12 +9,13 @@ import {
   klDivergence,
   sampleLatents,
 } from '../autoencoder/index.js';
-import { type Batches, type Dataset, floatPictures } from '../data/index.js';
+import { type Batches, type Dataset, floatPictures, sizeAt } from '../data/index.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
 import type { Params } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { type Scalar, type Tensor, type Tensor4D, tf } from '../engine/tf.js';
 import { asConstants } from '../pipelines/constants.js';
+import type { Size } from '../image/index.js';
 import type { Random } from '../random.js';
 import type { LossFunction } from './step.js';
 
@@ -67,12 +68,11 @@ export function autoencoderLoss(config: AutoencoderConfig, weights: AutoencoderW
 /** The inputs of step `step` (from 1): pictures in the data's order and the step's own noise. */
 export function autoencoderBatch(config: AutoencoderConfig, batches: Batches, random: Random) {
   return (step: number): Record<string, Feed> => {
-    const { pixels } = batches.batchAt(step - 1);
-    const { size } = batches.dataset;
-    const n = pixels.length / (size * size * 3);
+    const { pixels, size } = batches.batchAt(step - 1);
+    const n = pixels.length / (size.width * size.height * 3);
     const shape = latentShape(config, size, n);
     return {
-      pictures: { data: pixels, shape: [n, size, size, 3], dtype: 'float32' },
+      pictures: { data: pixels, shape: [n, size.height, size.width, 3], dtype: 'float32' },
       noise: {
         data: random.fork('latents', step).normal(shape.reduce((a, b) => a * b)),
         shape,
@@ -84,11 +84,11 @@ export function autoencoderBatch(config: AutoencoderConfig, batches: Batches, ra
 
 export function latentShape(
   config: AutoencoderConfig,
-  size: number,
+  { width, height }: Size,
   n: number,
 ): [number, number, number, number] {
-  const side = size / downscale(config);
-  return [n, side, side, config.latent_channels];
+  const by = downscale(config);
+  return [n, height / by, width / by, config.latent_channels];
 }
 
 /** Pictures through encoder and decoder (the mean of the latents, no noise), for sample sheets. */
@@ -115,7 +115,7 @@ const ENCODE_BATCH = 16;
 /**
  * The mean latents of all pictures of a dataset, scaled as the configuration says, and their standard deviation
  * about 0 (at scaling_factor 1, one over it is the scaling factor of Rombach et al. 2022, appendix G).
- * @returns latents [count, h, w, latentChannels]
+ * @returns latents [count, h, w, latentChannels]; of pictures in buckets each begins where that of a square would
  */
 export async function encodeDataset(
   network: AutoencoderNetwork,
@@ -131,24 +131,43 @@ export async function encodeDataset(
   const { count, size } = dataset;
   const each = (size / network.downscale) ** 2 * network.latentChannels;
   const latents = new Float32Array(count * each);
+  let sum = 0;
+  let numbers = 0;
   try {
-    for (let start = 0; start < count; start += ENCODE_BATCH) {
-      options.signal?.throwIfAborted();
-      // The last batch is filled up with the last picture, so that one graph serves all.
-      const wanted = Array.from({ length: ENCODE_BATCH }, (_, i) => Math.min(start + i, count - 1));
-      const pictures: Feed = {
-        data: floatPictures(dataset, wanted),
-        shape: [ENCODE_BATCH, size, size, 3],
-        dtype: 'float32',
-      };
-      const { scaled } = await compiled.run({ pictures });
-      const used = Math.min(ENCODE_BATCH, count - start);
-      latents.set((scaled as Float32Array).subarray(0, used * each), start * each);
+    for (const indices of byShape(dataset)) {
+      const { width, height } = sizeAt(dataset, indices[0]);
+      for (let start = 0; start < indices.length; start += ENCODE_BATCH) {
+        options.signal?.throwIfAborted();
+        // The last batch is filled up with the last picture, so that one graph serves all.
+        const wanted = Array.from(
+          { length: ENCODE_BATCH },
+          (_, i) => indices[Math.min(start + i, indices.length - 1)],
+        );
+        const pictures: Feed = {
+          data: floatPictures(dataset, wanted),
+          shape: [ENCODE_BATCH, height, width, 3],
+          dtype: 'float32',
+        };
+        const { scaled } = await compiled.run({ pictures });
+        const own = scaled.length / ENCODE_BATCH;
+        const used = Math.min(ENCODE_BATCH, indices.length - start);
+        for (let k = 0; k < used; k++) {
+          const sample = (scaled as Float32Array).subarray(k * own, (k + 1) * own);
+          latents.set(sample, wanted[k] * each);
+          for (const z of sample) sum += z * z;
+        }
+        numbers += used * own;
+      }
     }
   } finally {
     await compiled.dispose();
   }
-  let sum = 0;
-  for (const z of latents) sum += z * z;
-  return { latents, std: Math.sqrt(sum / latents.length) };
+  return { latents, std: Math.sqrt(sum / numbers) };
+}
+
+/** The pictures of each shape that a dataset has. */
+function byShape({ count, buckets }: Dataset): number[][] {
+  const all = Array.from({ length: count }, (_, i) => i);
+  if (!buckets) return [all];
+  return buckets.sizes.map((_, id) => all.filter((i) => buckets.ids[i] === id)).filter((own) => own.length);
 }

@@ -95,6 +95,8 @@ const schema = z.strictObject({
   seed: z.number().int().nonnegative().default(0),
   background: z.string().default('#ffffff'),
   fit: z.enum(['crop', 'pad', 'stretch']).default('crop'),
+  /** Whether pictures keep about their shape: each comes to the nearest of several of `size`² pixels or somewhat less. */
+  aspect_ratio_buckets: z.boolean().default(false),
   strict: z.boolean().default(false),
   augment: z
     .strictObject({
@@ -250,6 +252,10 @@ export function parseTrainConfig(value: unknown, where: string): TrainConfig {
   const vae = autoencoder
     ? parseAutoencoderConfig({ ...autoencoder.model, sample_size: size }, `${where}: autoencoder.model`)
     : null;
+  if (config.aspect_ratio_buckets && config.diffusion.inpaint)
+    throw new InputError(
+      `holes are made in square pictures alone — ${where}: aspect_ratio_buckets — leave it out with --inpaint`,
+    );
   requireTrainable(denoiserFor(config, vae && klNetwork(vae), 0, where).config, config.diffusion, where);
   return config;
 }

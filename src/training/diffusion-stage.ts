@@ -3,10 +3,18 @@ import { join } from 'node:path';
 import type { JsonObject } from '../checkpoint/json.js';
 import { type PipelineDir, readPipelineDir, type SchedulerComponent } from '../checkpoint/pipeline.js';
 import { INPAINT_PIPELINE, type PipelineToWrite, writePipelineDir } from '../checkpoint/write.js';
-import { Batches, BatchOrder, type Dataset, floatPictures, pictureAt } from '../data/index.js';
+import {
+  Batches,
+  BucketOrder,
+  bytesAt,
+  type Dataset,
+  floatPictures,
+  mostFrequentShape,
+  sizeAt,
+} from '../data/index.js';
 import { EDM_PREDICTION, FLOW_PREDICTION } from '../diffusion/index.js';
 import { countParams, initParams } from '../engine/params.js';
-import { mirror, toFloat } from '../image/index.js';
+import { mirror, type Size, toFloat } from '../image/index.js';
 import { Random } from '../random.js';
 import { EDMEulerScheduler, FlowMatchEulerDiscreteScheduler } from '../schedulers/index.js';
 import { picturesAStep } from './accumulate.js';
@@ -40,7 +48,9 @@ export async function trainDiffusion(
 ): Promise<StageResult> {
   const { diffusion: settings } = config;
   const labels = dataset.labels.length;
-  const network = denoiserFor(config, vae?.network ?? null, labels);
+  const alike = mostFrequentShape(dataset);
+  const shape = sizeAt(dataset, alike[0]);
+  const network = denoiserFor(config, vae?.network ?? null, labels, undefined, shape);
   const { config: model, specs, textChannels } = network;
   const start = initFrom ? await readPipelineDir(initFrom) : null;
   const text = textChannels === null ? null : await textModelOf(start, textChannels);
@@ -53,7 +63,7 @@ export async function trainDiffusion(
   const nullLabel = labels > 0 || captions ? labels : null;
   const deviation = deviationOf(config, vae !== null);
   const noising = new Noising(settings, random, nullLabel, deviation);
-  const side = config.size / (vae?.network.downscale ?? 1);
+  const reduction = vae?.network.downscale ?? 1;
   const split = holdBack(dataset, settings.held_back, config.seed, captions === null);
   const held = split.held.length;
   if (settings.held_back > 0)
@@ -73,9 +83,11 @@ export async function trainDiffusion(
   const surroundings = settings.inpaint
     ? new Surroundings(model, vae, config.size, random.fork('holes'), options)
     : null;
-  const inputs = async (noise: Noising, { samples, labelIds, picture }: CleanSamples, step: number) => {
+  const inputs = async (noise: Noising, clean: CleanSamples, step: number) => {
+    const { samples, size, labelIds, picture } = clean;
     const known = nullLabel === null ? null : labelIds.map((id) => (id < 0 ? nullLabel : id));
-    const shape = [labelIds.length, side, side, model.out_channels];
+    const [height, width] = [size.height / reduction, size.width / reduction];
+    const shape = [labelIds.length, height, width, model.out_channels];
     const { labels: told, ...noised } = noise.batch({ samples, labels: known }, shape, step);
     const feeds = surroundings ? await surroundings.beside(noised, picture, step) : noised;
     if (!told) return feeds;
@@ -89,7 +101,7 @@ export async function trainDiffusion(
     const still = new Noising(measured, random, nullLabel, deviation);
     // Step 0 is none of training's: its noise and times are those of every measurement.
     const of = (indices: number[]) => inputs(still, clean.plain(indices), 0);
-    const rows = measuredRows(split);
+    const rows = measuredRows(split, alike);
     const most = settings.batch_size;
     heldBack = new HeldBackLoss(specs, loss, await of(rows.held), await of(rows.trained), most, options);
   }
@@ -217,8 +229,10 @@ function schedulerFor(config: TrainConfig, latents: boolean, start: PipelineDir 
 
 interface CleanSamples {
   readonly samples: Float32Array;
+  /** Of their pictures, in pixels. */
+  readonly size: Size;
   readonly labelIds: Int32Array;
-  /** Picture k of the batch, [size, size, 3] in [-1, 1]. */
+  /** Picture k of the batch, [height, width, 3] in [-1, 1]. */
   readonly picture: (k: number) => Float32Array;
 }
 
@@ -240,18 +254,17 @@ function pixelBatches(dataset: Dataset, config: TrainConfig, trained: Uint32Arra
     augment: config.augment,
     only: trained,
   });
-  const each = dataset.size ** 2 * 3;
-  const clean = (samples: Float32Array, labelIds: Int32Array): CleanSamples => ({
-    samples,
-    labelIds,
-    picture: (k) => samples.subarray(k * each, (k + 1) * each),
-  });
+  const clean = (samples: Float32Array, size: Size, labelIds: Int32Array): CleanSamples => {
+    const each = size.width * size.height * 3;
+    return { samples, size, labelIds, picture: (k) => samples.subarray(k * each, (k + 1) * each) };
+  };
   return {
     batch: (step) => {
-      const { pixels, labelIds } = batches.batchAt(step - 1);
-      return clean(pixels, labelIds);
+      const { pixels, size, labelIds } = batches.batchAt(step - 1);
+      return clean(pixels, size, labelIds);
     },
-    plain: (indices) => clean(floatPictures(dataset, indices), labelsAt(dataset, indices)),
+    plain: (indices) =>
+      clean(floatPictures(dataset, indices), sizeAt(dataset, indices[0]), labelsAt(dataset, indices)),
   };
 }
 
@@ -276,19 +289,26 @@ async function latentBatches(
     (await encodeDataset(vae.network, vae.params, data, options)).latents;
   const parts = [await encoded(dataset)];
   if (config.augment.flip) parts.push(await encoded(mirrored(dataset)));
-  const each = parts[0].length / dataset.count;
-  const order = new BatchOrder(trained.length * parts.length, picturesAStep(config.diffusion), config.seed);
+  const slot = parts[0].length / dataset.count;
+  const shapes = trained.map((i) => dataset.buckets?.ids[i] ?? 0);
+  const order = new BucketOrder(
+    parts.flatMap(() => [...shapes]),
+    picturesAStep(config.diffusion),
+    config.seed,
+  );
   const gather = (chosen: readonly { part: Float32Array; index: number }[]): CleanSamples => {
+    const size = sizeAt(dataset, chosen[0].index);
+    const each = (slot * size.width * size.height) / dataset.size ** 2;
     const samples = new Float32Array(chosen.length * each);
     chosen.forEach(({ part, index }, k) => {
-      samples.set(part.subarray(index * each, (index + 1) * each), k * each);
+      samples.set(part.subarray(index * slot, index * slot + each), k * each);
     });
     const indices = chosen.map(({ index }) => index);
     const picture = (k: number) => {
-      const { data } = pictureAt(dataset, indices[k]);
-      return toFloat(chosen[k].part === parts[0] ? data : mirror(data, dataset.size));
+      const bytes = bytesAt(dataset, indices[k]);
+      return toFloat(chosen[k].part === parts[0] ? bytes : mirror(bytes, size.width));
     };
-    return { samples, labelIds: labelsAt(dataset, indices), picture };
+    return { samples, size, labelIds: labelsAt(dataset, indices), picture };
   };
   return {
     batch: (step) =>
@@ -302,7 +322,9 @@ async function latentBatches(
   };
 }
 
-const mirrored = (dataset: Dataset): Dataset => ({
-  ...dataset,
-  pixels: mirror(dataset.pixels, dataset.size),
-});
+function mirrored(dataset: Dataset): Dataset {
+  const pixels = new Uint8Array(dataset.pixels.length);
+  for (let i = 0; i < dataset.count; i++)
+    pixels.set(mirror(bytesAt(dataset, i), sizeAt(dataset, i).width), i * dataset.size ** 2 * 3);
+  return { ...dataset, pixels };
+}

@@ -1,6 +1,6 @@
 /** The loss on pictures that a model is not trained on, beside that on as many that it is: their parting is overfitting. */
 import type { JsonObject } from '../checkpoint/json.js';
-import type { Dataset } from '../data/index.js';
+import { type Dataset, mostFrequentShape } from '../data/index.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
 import { type ParamSpec, viewParams } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
@@ -25,20 +25,24 @@ export interface Split {
 
 /**
  * Which pictures of a dataset are held back: a share of them, 256 at most, by the seed; none where they would be fewer than 8.
+ * Of pictures in several shapes they are of the most frequent one, so that one graph serves them all.
  * @param keepClasses no label loses its last picture
  */
 export function holdBack(
-  { count, labelIds, labels }: Pick<Dataset, 'count' | 'labelIds' | 'labels'>,
+  dataset: Pick<Dataset, 'count' | 'labelIds' | 'labels' | 'buckets'>,
   share: number,
   seed: number,
   keepClasses: boolean,
 ): Split {
+  const { count, labelIds, labels } = dataset;
   const all = Uint32Array.from({ length: count }, (_, i) => i);
-  const wanted = Math.min(MOST, Math.floor(count * share));
+  const alike = mostFrequentShape(dataset);
+  const wanted = Math.min(MOST, Math.floor(alike.length * share));
   const left = new Int32Array(labels.length);
   for (const id of labelIds) if (id >= 0) left[id]++;
   const held: number[] = [];
-  for (const i of new Random(seed, 'held back').permutation(count)) {
+  for (const k of new Random(seed, 'held back').permutation(alike.length)) {
+    const i = alike[k];
     const id = labelIds[i];
     if (held.length === wanted) break;
     if (keepClasses && id >= 0 && left[id]-- === 1) continue;
@@ -52,8 +56,12 @@ export function holdBack(
 /**
  * The pictures of a measurement, as many rows of each set: with the same noise and times for both sets and every time, the
  * figures of a run differ by its weights alone.
+ * @param alike the pictures of one shape that they may be, `held` among them
  */
-export function measuredRows({ trained, held }: Split): { trained: number[]; held: number[] } {
+export function measuredRows(split: Split, alike: readonly number[]): { trained: number[]; held: number[] } {
+  const { held } = split;
+  const shaped = new Set(alike);
+  const trained = split.trained.filter((i) => shaped.has(i));
   const rows = ROWS * Math.ceil(Math.max(PREDICTIONS, held.length) / ROWS);
   const some = (from: Uint32Array, count: number) =>
     Array.from({ length: rows }, (_, i) => from[Math.floor(((i % count) * from.length) / count)]);

@@ -1,7 +1,7 @@
 /** `train`: a folder of pictures in, a diffusers pipeline directory out. */
 import { realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
-import { klNetwork, parseAutoencoderConfig } from '../autoencoder/index.js';
+import { type AutoencoderNetwork, klNetwork, parseAutoencoderConfig } from '../autoencoder/index.js';
 import type { JsonObject } from '../checkpoint/json.js';
 import { readPipelineDir } from '../checkpoint/pipeline.js';
 import { Batches, type Dataset, openDataset } from '../data/index.js';
@@ -21,7 +21,7 @@ import {
 } from './autoencoder-stage.js';
 import { textModelOf } from './captions.js';
 import { AUTOENCODER_SHARE, parseTrainConfig, type TrainConfig } from './config.js';
-import { denoiserFor } from './denoiser.js';
+import { denoiserFor, pictureUnit } from './denoiser.js';
 import { trainDiffusion } from './diffusion-stage.js';
 import { isDistillation, resumeDistillation } from './distill.js';
 import { weightsFrom } from './init.js';
@@ -108,12 +108,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     );
   }
   if (!isCompiled(options.engine ?? 'onnx')) await useEagerBackend(options.engine as Engine);
-  const dataset = await readData(options, config);
   const initFrom = options.initFrom === undefined ? null : resolve(await findModel(options.initFrom));
   const initCodes = initFrom !== null && (await readPipelineDir(initFrom)).autoencoder !== null;
   const given = options.autoencoderFrom ?? (config.autoencoder || initCodes ? initFrom : null);
   const autoencoderFrom = given ? resolve(given) : null;
-  await rehearse(dataset, config, autoencoderFrom, initFrom);
+  const coder = await autoencoderOf(config, autoencoderFrom);
+  const dataset = await readData(options, config, coder);
+  await rehearse(dataset, config, coder, initFrom);
   if (options.evalEvery) requireEnough({ from: options.data, count: dataset.count });
   const unlock = await createRunDir(run, {
     data: resolve(options.data),
@@ -161,16 +162,13 @@ function isInside(path: string, folder: string): boolean {
 async function rehearse(
   dataset: Dataset,
   config: TrainConfig,
-  autoencoderFrom: string | null,
+  coder: AutoencoderNetwork | null,
   initFrom: string | null,
 ): Promise<void> {
-  const { autoencoder, diffusion, augment, seed } = config;
+  const { diffusion, augment, seed } = config;
   new Batches(dataset, { batchSize: diffusion.batch_size, seed, augment });
   makeBetas(diffusion);
-  const vae = autoencoderFrom
-    ? (await readAutoencoder(autoencoderFrom, config.size)).network
-    : autoencoder && klNetwork(parseAutoencoderConfig({ ...autoencoder.model, sample_size: config.size }));
-  const { specs, textChannels } = denoiserFor(config, vae, dataset.labels.length);
+  const { specs, textChannels } = denoiserFor(config, coder, dataset.labels.length);
   const start = initFrom === null ? null : await readPipelineDir(initFrom);
   if (start) await weightsFrom(start, specs, new Float32Array(countParams(specs)));
   if (textChannels !== null) await textModelOf(start, textChannels);
@@ -193,7 +191,12 @@ export async function resumeTraining(options: ResumeOptions): Promise<TrainResul
   const config = override(parsed, stage, options.steps, options.learningRate);
   const evalEvery = options.evalEvery ?? (saved.eval_every as number | null | undefined) ?? undefined;
   requireAtCheckpoints(options.evalEvery, stage, config);
-  const dataset = await readData({ ...options, data: options.data ?? saved.data }, config);
+  const from = {
+    autoencoderFrom: (saved.autoencoder_from as string | null | undefined) ?? null,
+    initFrom: (saved.init_from as string | null | undefined) ?? null,
+  };
+  const coder = await autoencoderOf(config, from.autoencoderFrom);
+  const dataset = await readData({ ...options, data: options.data ?? saved.data }, config, coder);
   if (dataset.fingerprint !== saved.fingerprint) {
     throw new InputError(
       `the pictures are not those that the run began with — ${options.data ?? saved.data} — restore them, or start a new run`,
@@ -201,10 +204,6 @@ export async function resumeTraining(options: ResumeOptions): Promise<TrainResul
   }
   const newLength = options.steps !== undefined || options.minutes !== undefined;
   const minutes = newLength ? options.minutes : ((saved.minutes as number | null | undefined) ?? undefined);
-  const from = {
-    autoencoderFrom: (saved.autoencoder_from as string | null | undefined) ?? null,
-    initFrom: (saved.init_from as string | null | undefined) ?? null,
-  };
   const unlock = await lockRun(run);
   try {
     return await runStages(run, dataset, config, stage, { ...options, minutes, newLength, evalEvery }, from);
@@ -234,16 +233,27 @@ export function override(
   return { ...config, diffusion: { ...config.diffusion, ...change } };
 }
 
-/** The pictures of a run. */
+/** The autoencoder of a run, of a checkpoint or to be trained; null where it works on pixels. */
+export async function autoencoderOf(
+  { autoencoder, size }: TrainConfig,
+  from: string | null,
+): Promise<AutoencoderNetwork | null> {
+  if (from) return (await readAutoencoder(from, size)).network;
+  return autoencoder && klNetwork(parseAutoencoderConfig({ ...autoencoder.model, sample_size: size }));
+}
+
+/** The pictures of a run. @param coder its autoencoder */
 export function readData(
   options: Pick<TrainOptions, 'data' | 'cache' | 'onRead' | 'signal'>,
   config: TrainConfig,
+  coder: AutoencoderNetwork | null,
 ): Promise<Dataset> {
   const { size, background, fit, strict } = config;
   return openDataset(options.data, {
     size,
     background,
     fit,
+    bucketUnit: config.aspect_ratio_buckets ? pictureUnit(config, coder) : undefined,
     strict,
     cache: options.cache,
     onProgress: options.onRead,

@@ -90,7 +90,7 @@ describe('augmentInto', () => {
   const source = dataset(1, size).pixels;
   const augmented = (options: object, label: number) => {
     const out = new Float32Array(size * size * 3);
-    augmentInto(source, size, out, options, new Random(0, label));
+    augmentInto(source, { width: size, height: size }, out, options, new Random(0, label));
     return [...out];
   };
   /** The picture whose pixel (x, y) is the source's pixel at `from(x, y)`. */
@@ -137,7 +137,7 @@ describe('augmentInto', () => {
   it('leaves a picture of one colour alone when it only moves', () => {
     const flat = new Uint8Array(size * size * 3).fill(77);
     const out = new Float32Array(size * size * 3);
-    augmentInto(flat, size, out, { flip: true, shift: 2, crop: 3 }, new Random(9));
+    augmentInto(flat, { width: size, height: size }, out, { flip: true, shift: 2, crop: 3 }, new Random(9));
     expect(new Set(out)).toEqual(new Set([Math.fround(77 / 127.5 - 1)]));
   });
 });
