@@ -9,8 +9,8 @@ export {
   mostFrequentShape,
   openDataset,
   pictureAt,
-  sizeAt,
   type Skipped,
+  sizeAt,
 } from './dataset.js';
 export { PICTURE_EXTENSIONS, type PictureEntry, type Scan, scanDataset } from './scan.js';
 export * from './styles/index.js';

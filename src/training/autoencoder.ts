@@ -14,8 +14,8 @@ import { Compiled, type CompileOptions } from '../engine/compile.js';
 import type { Params } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { type Scalar, type Tensor, type Tensor4D, tf } from '../engine/tf.js';
-import { asConstants } from '../pipelines/constants.js';
 import type { Size } from '../image/index.js';
+import { asConstants } from '../pipelines/constants.js';
 import type { Random } from '../random.js';
 import type { LossFunction } from './step.js';
 
