@@ -71,7 +71,7 @@ async function baseOf(
   if (known === undefined && network) return { named: 'the settings', base: {} };
   const model = inpaint ?? init;
   if (known === undefined && model !== undefined)
-    return { named: `--${inpaint ? 'inpaint' : 'init'} ${model}`, base: await settingsOf(model) };
+    return { named: `--${inpaint ? 'inpaint' : 'init'} ${model}`, base: await settingsOf(model, stage) };
   if (known === undefined && minutes !== undefined && stage === 'all' && autoencoder === undefined) {
     const settled = size ?? (typeof file.size === 'number' ? file.size : undefined);
     const plan = await planByMinutes({ ...planning, minutes, size: settled });

@@ -23,6 +23,7 @@ import { Random } from '../random.js';
 import { picturesAStep } from './accumulate.js';
 import { autoencoderBatch, autoencoderLoss, encodeDataset, reconstruct } from './autoencoder.js';
 import type { AutoencoderStage, TrainConfig } from './config.js';
+import { autoencoderWeightsFrom } from './init.js';
 import { fingerprintOf, runStage, type StageOptions, type StageResult } from './loop.js';
 import { samplePath } from './run-dir.js';
 
@@ -72,9 +73,20 @@ async function loadAutoencoder(
   return { network, params: await loadParams(network.specs, weights) };
 }
 
+/** The weights of a checkpoint's autoencoder for another to start from. @throws InputError when that is another network */
+export async function startOf(
+  dir: string,
+  network: AutoencoderNetwork,
+  fresh: Float32Array,
+  size: number,
+): Promise<Float32Array> {
+  return autoencoderWeightsFrom(await readAutoencoder(dir, size), network, fresh, dir);
+}
+
 /**
  * Trains an autoencoder, measures its latents' scale and writes it to `dir`/model; one that is ready is not trained
  * again.
+ * @param initFrom a checkpoint whose autoencoder's weights it starts from
  */
 export async function trainAutoencoder(
   dir: string,
@@ -82,6 +94,7 @@ export async function trainAutoencoder(
   config: TrainConfig,
   settings: AutoencoderStage,
   options: StageOptions,
+  initFrom: string | null,
 ): Promise<StageResult> {
   const model = parseAutoencoderConfig({ ...settings.model, sample_size: config.size });
   const specs = autoencoderSpecs(model);
@@ -119,7 +132,10 @@ export async function trainAutoencoder(
       settings,
       specs,
       loss: autoencoderLoss(model, settings),
-      init: () => initParams(specs, random.fork('init')),
+      init: () => {
+        const fresh = initParams(specs, random.fork('init'));
+        return initFrom ? startOf(initFrom, klNetwork(model), fresh, config.size) : fresh;
+      },
       batch: autoencoderBatch(model, batches, random),
       fingerprint,
       publish: async (ema, step) => {

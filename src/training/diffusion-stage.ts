@@ -74,7 +74,7 @@ export async function trainDiffusion(
   const allSpecs = learned ? [...specs, levelSpec] : specs;
   const init = async () => {
     const fresh = initParams(allSpecs, random.fork('init'));
-    if (start) fresh.set(await weightsFrom(start, specs, fresh.slice(0, countParams(specs))));
+    if (start) fresh.set(await weightsFrom(start, network, fresh.slice(0, countParams(specs))));
     return fresh;
   };
   const clean = vae

@@ -1,6 +1,6 @@
 /** Training a checkpoint further with settings of its own: its network, size and noise schedule. */
-import { openAutoencoder } from '../autoencoder/index.js';
-import { type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
+import { AUTOENCODER_CLASS_NAME, openAutoencoder } from '../autoencoder/index.js';
+import { type ModelComponent, type PipelineDir, readPipelineDir } from '../checkpoint/pipeline.js';
 import { EDM_PREDICTION, FLOW_PREDICTION, FORWARD_PROCESS } from '../diffusion/index.js';
 import { InputError } from '../errors.js';
 import { defaultsOf, findModel } from '../pipelines/model.js';
@@ -15,6 +15,7 @@ import {
 } from '../schedulers/index.js';
 import { CONDITION_CLASS_NAME, fillsIn } from '../unet/index.js';
 import type { DiffusionStage, TrainConfig, TrainConfigInput } from './config.js';
+import type { StageName } from './train.js';
 
 type Schedule = Partial<Pick<DiffusionStage, (typeof FORWARD_PROCESS)[number] | 'sigma_data'>>;
 
@@ -56,12 +57,23 @@ export function keepsSchedule({ diffusion }: TrainConfig, pipeline: PipelineDir)
 /** Learning rates where whole weights are tuned: those of a network that knows texts are large and long trained. */
 const RATE = { texts: 1e-5, others: 1e-4 };
 
+/** The network of a checkpoint's autoencoder, as settings name it. @throws InputError for one that is not trained here */
+function own({ className, config }: ModelComponent, dir: string): Record<string, unknown> {
+  if (className !== AUTOENCODER_CLASS_NAME)
+    throw new InputError(
+      `an autoencoder of class ${className} — ${dir} — it draws but is not trained: use a model with an ${AUTOENCODER_CLASS_NAME}`,
+    );
+  const { _class_name, _diffusers_version, _name_or_path, ...model } = config;
+  return model;
+}
+
 /**
  * The settings with which a checkpoint is trained further, for `parseTrainConfig`.
  * @param nameOrDir a checkpoint, or a shipped model's name
+ * @param stage `autoencoder`: with those of its autoencoder, which other stages leave as it is
  * @throws InputError for a checkpoint that draws but is not trained here
  */
-export async function settingsOf(nameOrDir: string): Promise<TrainConfigInput> {
+export async function settingsOf(nameOrDir: string, stage: StageName = 'all'): Promise<TrainConfigInput> {
   const dir = await findModel(nameOrDir);
   const pipeline = await readPipelineDir(dir);
   const { unet, autoencoder, sumi } = pipeline;
@@ -87,6 +99,8 @@ export async function settingsOf(nameOrDir: string): Promise<TrainConfigInput> {
   const known = SCHEDULER_NAMES.find((name) => name === scheduler);
   return {
     ...(typeof size === 'number' && { size }),
+    ...(stage === 'autoencoder' &&
+      autoencoder && { autoencoder: { model: own(autoencoder, dir), learning_rate: RATE.others } }),
     diffusion: {
       model: { ...model, ...(texts && { _class_name: unet.className }) },
       ...scheduleOf(pipeline),

@@ -16,6 +16,7 @@ import {
   finishedAutoencoder,
   readAutoencoder,
   readOwnAutoencoder,
+  startOf,
   type TrainedAutoencoder,
   trainAutoencoder,
 } from './autoencoder-stage.js';
@@ -88,6 +89,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       'this configuration has no autoencoder — --stage autoencoder — use --preset small or base',
     );
   }
+  if (options.autoencoderFrom && stage === 'autoencoder') {
+    throw new InputError(
+      'an autoencoder that is ready is not trained — --autoencoder — leave it out; --init trains that of a model further',
+    );
+  }
   if (options.autoencoderFrom && !config.autoencoder && !options.initFrom) {
     throw new InputError(
       'this configuration works on pixels — --autoencoder — leave it out, or use --preset small or base',
@@ -110,11 +116,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (!isCompiled(options.engine ?? 'onnx')) await useEagerBackend(options.engine as Engine);
   const initFrom = options.initFrom === undefined ? null : resolve(await findModel(options.initFrom));
   const initCodes = initFrom !== null && (await readPipelineDir(initFrom)).autoencoder !== null;
-  const given = options.autoencoderFrom ?? (config.autoencoder || initCodes ? initFrom : null);
+  const own = stage === 'autoencoder' || !(config.autoencoder || initCodes) ? null : initFrom;
+  const given = options.autoencoderFrom ?? own;
   const autoencoderFrom = given ? resolve(given) : null;
   const coder = await autoencoderOf(config, autoencoderFrom);
   const dataset = await readData(options, config, coder);
-  await rehearse(dataset, config, coder, initFrom);
+  await rehearse(dataset, config, stage, coder, initFrom);
   if (options.evalEvery) requireEnough({ from: options.data, count: dataset.count });
   const unlock = await createRunDir(run, {
     data: resolve(options.data),
@@ -162,15 +169,22 @@ function isInside(path: string, folder: string): boolean {
 async function rehearse(
   dataset: Dataset,
   config: TrainConfig,
+  stage: StageName,
   coder: AutoencoderNetwork | null,
   initFrom: string | null,
 ): Promise<void> {
   const { diffusion, augment, seed } = config;
   new Batches(dataset, { batchSize: diffusion.batch_size, seed, augment });
   makeBetas(diffusion);
-  const { specs, textChannels } = denoiserFor(config, coder, dataset.labels.length);
+  const network = denoiserFor(config, coder, dataset.labels.length);
+  const { specs, textChannels } = network;
+  if (stage === 'autoencoder') {
+    if (initFrom && coder)
+      await startOf(initFrom, coder, new Float32Array(countParams(coder.specs)), config.size);
+    return;
+  }
   const start = initFrom === null ? null : await readPipelineDir(initFrom);
-  if (start) await weightsFrom(start, specs, new Float32Array(countParams(specs)));
+  if (start) await weightsFrom(start, network, new Float32Array(countParams(specs)));
   if (textChannels !== null) await textModelOf(start, textChannels);
 }
 
@@ -288,12 +302,11 @@ async function runStages(
     if (stage === 'diffusion') vae = await readOwnAutoencoder(own, config.size);
     else {
       const minutes = split ? (options.minutes as number) * AUTOENCODER_SHARE : options.minutes;
-      const result = await trainAutoencoder(own, dataset, config, config.autoencoder, {
-        ...options,
-        minutes,
-        // A new number of steps is meant for the last stage.
-        newLength: options.newLength && (stage === 'autoencoder' || (minutes !== undefined && !ready)),
-      });
+      // A new number of steps is meant for the last stage.
+      const newLength = options.newLength && (stage === 'autoencoder' || (minutes !== undefined && !ready));
+      const settings = { ...options, minutes, newLength };
+      const from = stage === 'autoencoder' ? initFrom : null;
+      const result = await trainAutoencoder(own, dataset, config, config.autoencoder, settings, from);
       stages.push({ ...result, name: 'autoencoder' });
       if (result.interrupted || stage === 'autoencoder') return finish(null);
       vae = await readOwnAutoencoder(own, config.size);

@@ -111,7 +111,7 @@ it('training starts from a network that predicts what the original does, whateve
   const wide = openUNet('UNet2DModel', { ...model.unet, in_channels: 7 }, 'test');
   const dir = await readPipelineDir(at('labelled'));
   const fresh = new Float32Array(wide.specs.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0));
-  const params = await weightsFrom(dir, wide.specs, fresh);
+  const params = await weightsFrom(dir, wide, fresh);
   const [narrow, widened] = [
     new Denoiser(model.network, model.unetParams, { threads: 1 }),
     new Denoiser(wide, params, { threads: 1 }),
