@@ -38,6 +38,10 @@ export function bucketSizes(side: number, unit: number): Size[] {
 const distance = (a: Size, b: Size): number =>
   Math.abs(Math.log((a.width * b.height) / (a.height * b.width)));
 
+/** How many pictures each shape has. */
+const countsOf = (sizes: readonly Size[], ids: Uint8Array): number[] =>
+  sizes.map((_, id) => ids.reduce((n, own) => n + Number(own === id), 0));
+
 /**
  * The nearest shape for each picture; shapes that few pictures are nearest to are left out.
  * @param pictures their own sizes
@@ -45,16 +49,21 @@ const distance = (a: Size, b: Size): number =>
 export function intoBuckets(pictures: readonly Size[], side: number, unit: number): Buckets {
   let sizes: readonly Size[] = bucketSizes(side, unit);
   for (;;) {
-    const ids = pictures.map((picture) => {
+    const ids = Uint8Array.from(pictures, (picture) => {
       const away = sizes.map((size) => distance(picture, size));
       return away.indexOf(Math.min(...away));
     });
-    const counts = sizes.map((_, id) => ids.reduce((n, own) => n + Number(own === id), 0));
-    const order = [...sizes.keys()].sort((a, b) => counts[b] - counts[a]);
-    const rarest = counts[order[order.length - 1]];
-    if (rarest >= FEWEST || sizes.length === 1)
-      return { sizes: order.map((id) => sizes[id]), ids: Uint8Array.from(ids, (id) => order.indexOf(id)) };
+    const counts = countsOf(sizes, ids);
+    const fewest = Math.min(...counts);
+    if (fewest >= FEWEST || sizes.length === 1) return mostFrequentFirst({ sizes, ids });
     // One after another: its pictures may make the next shape frequent enough.
-    sizes = sizes.filter((_, id) => id !== order[order.length - 1]);
+    sizes = sizes.toSpliced(counts.indexOf(fewest), 1);
   }
+}
+
+/** The same buckets in order, without empty ones. */
+export function mostFrequentFirst({ sizes, ids }: Buckets): Buckets {
+  const counts = countsOf(sizes, ids);
+  const order = [...sizes.keys()].filter((id) => counts[id] > 0).sort((a, b) => counts[b] - counts[a]);
+  return { sizes: order.map((id) => sizes[id]), ids: ids.map((id) => order.indexOf(id)) };
 }

@@ -7,7 +7,7 @@ import { InputError } from '../errors.js';
 import { oneLine, readBytes } from '../files/index.js';
 import { checkFit, type DecodeOptions, decodeRgb, type Fit, sizeOfPicture } from '../image/decode.js';
 import { parseColour, type RgbPicture, type Size, toFloat } from '../image/picture.js';
-import { type Buckets, intoBuckets } from './buckets.js';
+import { type Buckets, intoBuckets, mostFrequentFirst } from './buckets.js';
 import { cachePath, readCache, writeCache } from './cache.js';
 import { type PictureEntry, type Scan, scanDataset } from './scan.js';
 
@@ -124,7 +124,9 @@ export async function openDataset(dir: string, options: DatasetOptions = {}): Pr
   return {
     dir,
     size,
-    ...(buckets && { buckets: { ...buckets, ids: Uint8Array.from(kept, (i) => buckets.ids[i]) } }),
+    ...(buckets && {
+      buckets: mostFrequentFirst({ ...buckets, ids: Uint8Array.from(kept, (i) => buckets.ids[i]) }),
+    }),
     count: kept.length,
     pixels: decoded.pixels.subarray(0, kept.length * stride),
     names: entries.map(({ name }) => name),

@@ -169,5 +169,5 @@ export async function encodeDataset(
 function byShape({ count, buckets }: Dataset): number[][] {
   const all = Array.from({ length: count }, (_, i) => i);
   if (!buckets) return [all];
-  return buckets.sizes.map((_, id) => all.filter((i) => buckets.ids[i] === id)).filter((own) => own.length);
+  return buckets.sizes.map((_, id) => all.filter((i) => buckets.ids[i] === id));
 }
