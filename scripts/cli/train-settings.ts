@@ -68,10 +68,10 @@ async function baseOf(
 ): Promise<{ named: string; base: Json }> {
   const known = preset ?? file.preset;
   const network = isObject(file.diffusion) && 'model' in (file.diffusion as Json);
-  if (known === undefined && network) return { named: 'the settings', base: {} };
   const model = inpaint ?? init;
   if (known === undefined && model !== undefined)
     return { named: `--${inpaint ? 'inpaint' : 'init'} ${model}`, base: await settingsOf(model, stage) };
+  if (known === undefined && network) return { named: 'the settings', base: {} };
   if (known === undefined && minutes !== undefined && stage === 'all' && autoencoder === undefined) {
     const settled = size ?? (typeof file.size === 'number' ? file.size : undefined);
     const plan = await planByMinutes({ ...planning, minutes, size: settled });

@@ -1,9 +1,10 @@
 /** Networks made deeper: they begin as what they come from, and then learn; and autoencoders trained further. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../../scripts/cli/commands.js';
 import { main } from '../../scripts/cli/main.js';
+import { configOf } from '../../scripts/cli/train-settings.js';
 import { klNetwork, parseAutoencoderConfig } from '../../src/autoencoder/index.js';
 import { readPipelineDir } from '../../src/checkpoint/index.js';
 import { initParams } from '../../src/engine/params.js';
@@ -91,6 +92,18 @@ describe('a deeper U-Net', () => {
     const deep = openUNet('UNet2DModel', { ...unet, ...change }, 'test');
     const fresh = initParams(deep.specs, new Random(5));
     await expect(weightsFrom(await readPipelineDir(at(name)), deep, fresh)).rejects.toThrow(message);
+  });
+});
+
+it('settings that name the deeper network lie over the others of the model', async () => {
+  const { _class_name, ...unet } = (await readPipelineDir(at('one'))).unet.config;
+  const diffusion = { model: { ...unet, layers_per_block: 2 }, learning_rate: 0.5 };
+  await writeFile(at('deeper.json'), JSON.stringify({ diffusion }));
+  const config = await configOf({ init: at('one'), config: at('deeper.json') });
+  expect(config).toMatchObject({
+    size: 16,
+    sampling: { steps: 3, guidance_scale: 2 },
+    diffusion: { learning_rate: 0.5, prediction_type: 'epsilon', model: { layers_per_block: 2 } },
   });
 });
 
