@@ -174,7 +174,7 @@ export const presets: Readonly<Record<string, TrainConfigInput>> = {
     },
     sampling: { steps: 20 },
   },
-  /** Latents of 64×64 pictures, networks as small as those of the shipped model: an hour on two cores. */
+  /** Latents of 64×64 pictures, the networks that the shipped model began as: an hour on two cores. */
   light: {
     size: 64,
     autoencoder: {
