@@ -144,11 +144,15 @@ export function sizeAt({ size, buckets }: Dataset, index: number): Size {
   return buckets ? buckets.sizes[buckets.ids[index]] : { width: size, height: size };
 }
 
-/** The pictures that have the most frequent shape: all, unless they are in buckets. */
-export function mostFrequentShape({ count, buckets }: Pick<Dataset, 'count' | 'buckets'>): number[] {
+/** The pictures of each shape, the most frequent first; one list of all unless they are in buckets. */
+export function byShape({ count, buckets }: Pick<Dataset, 'count' | 'buckets'>): number[][] {
   const all = Array.from({ length: count }, (_, i) => i);
-  return buckets ? all.filter((i) => buckets.ids[i] === 0) : all;
+  return buckets ? buckets.sizes.map((_, id) => all.filter((i) => buckets.ids[i] === id)) : [all];
 }
+
+/** The pictures that have the most frequent shape. */
+export const mostFrequentShape = (dataset: Pick<Dataset, 'count' | 'buckets'>): number[] =>
+  byShape(dataset)[0];
 
 /** The bytes of picture `index` of a dataset, [height, width, 3], where they lie. */
 export function bytesAt(dataset: Dataset, index: number): Uint8Array {

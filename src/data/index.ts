@@ -2,6 +2,7 @@ export { type AugmentOptions, augmentInto, checkAugment } from './augment.js';
 export { type Batch, Batches, type BatchOptions, BatchOrder, BucketOrder } from './batches.js';
 export { type Buckets, bucketSizes } from './buckets.js';
 export {
+  byShape,
   bytesAt,
   type Dataset,
   type DatasetOptions,

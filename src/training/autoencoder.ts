@@ -9,7 +9,7 @@ import {
   klDivergence,
   sampleLatents,
 } from '../autoencoder/index.js';
-import { type Batches, type Dataset, floatPictures, sizeAt } from '../data/index.js';
+import { type Batches, byShape, type Dataset, floatPictures, sizeAt } from '../data/index.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
 import type { Params } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
@@ -163,11 +163,4 @@ export async function encodeDataset(
     await compiled.dispose();
   }
   return { latents, std: Math.sqrt(sum / numbers) };
-}
-
-/** The pictures of each shape that a dataset has. */
-function byShape({ count, buckets }: Dataset): number[][] {
-  const all = Array.from({ length: count }, (_, i) => i);
-  if (!buckets) return [all];
-  return buckets.sizes.map((_, id) => all.filter((i) => buckets.ids[i] === id));
 }

@@ -14,7 +14,7 @@ import type { LoopOptions } from './loop.js';
 import { type Combination, combine, gammaOf, type Profile } from './power-ema.js';
 import { qualityMeasure } from './quality.js';
 import { readRunConfig } from './run-dir.js';
-import { autoencoderOf, readData } from './train.js';
+import { readData } from './train.js';
 
 export interface AverageOptions extends Pick<LoopOptions, 'engine' | 'threads' | 'signal' | 'onNote'> {
   /** Run directory. */
@@ -89,11 +89,8 @@ export async function averageRun(options: AverageOptions): Promise<AverageResult
     const averages: Averaged[] = [];
     try {
       const config = parseTrainConfig(saved.config, join(run, 'config.json'));
-      const coder = await autoencoderOf(
-        config,
-        (saved.autoencoder_from as string | null | undefined) ?? null,
-      );
-      const dataset = await readData({ data: String(saved.data), signal }, config, coder);
+      const autoencoderFrom = (saved.autoencoder_from as string | null | undefined) ?? null;
+      const dataset = await readData({ data: String(saved.data), signal }, config, autoencoderFrom);
       const measure = qualityMeasure(dataset, candidate, 1, { ...options, onNote: undefined });
       for (const [i, of] of [...plain, { width: null, error: 0 }].entries()) {
         if (of.width === null)

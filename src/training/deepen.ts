@@ -12,7 +12,7 @@ export interface Depth {
 }
 
 /** Blocks whose layers are residuals that add up, with nothing between them. */
-const PLAIN = /^(Attn)?(Down|Up)(En|De)?(coder)?Block2D$/;
+const PLAIN = /^(Attn)?(Down|Up)((En|De)coder)?Block2D$/;
 
 /** How much deeper a network is to become; null: not at all, or its blocks have no layers that could be added. */
 export function depthOf(

@@ -119,9 +119,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const own = stage === 'autoencoder' || !(config.autoencoder || initCodes) ? null : initFrom;
   const given = options.autoencoderFrom ?? own;
   const autoencoderFrom = given ? resolve(given) : null;
-  const coder = await autoencoderOf(config, autoencoderFrom);
-  const dataset = await readData(options, config, coder);
-  await rehearse(dataset, config, stage, coder, initFrom);
+  const dataset = await readData(options, config, autoencoderFrom);
+  await rehearse(dataset, config, stage, autoencoderFrom, initFrom);
   if (options.evalEvery) requireEnough({ from: options.data, count: dataset.count });
   const unlock = await createRunDir(run, {
     data: resolve(options.data),
@@ -170,12 +169,13 @@ async function rehearse(
   dataset: Dataset,
   config: TrainConfig,
   stage: StageName,
-  coder: AutoencoderNetwork | null,
+  autoencoderFrom: string | null,
   initFrom: string | null,
 ): Promise<void> {
   const { diffusion, augment, seed } = config;
   new Batches(dataset, { batchSize: diffusion.batch_size, seed, augment });
   makeBetas(diffusion);
+  const coder = await autoencoderOf(config, autoencoderFrom);
   const network = denoiserFor(config, coder, dataset.labels.length);
   const { specs, textChannels } = network;
   if (stage === 'autoencoder') {
@@ -209,11 +209,11 @@ export async function resumeTraining(options: ResumeOptions): Promise<TrainResul
     autoencoderFrom: (saved.autoencoder_from as string | null | undefined) ?? null,
     initFrom: (saved.init_from as string | null | undefined) ?? null,
   };
-  const coder = await autoencoderOf(config, from.autoencoderFrom);
-  const dataset = await readData({ ...options, data: options.data ?? saved.data }, config, coder);
+  const data = options.data ?? saved.data;
+  const dataset = await readData({ ...options, data }, config, from.autoencoderFrom);
   if (dataset.fingerprint !== saved.fingerprint) {
     throw new InputError(
-      `the pictures are not those that the run began with — ${options.data ?? saved.data} — restore them, or start a new run`,
+      `the pictures are not those that the run began with — ${data} — restore them, or start a new run`,
     );
   }
   const newLength = options.steps !== undefined || options.minutes !== undefined;
@@ -248,7 +248,7 @@ export function override(
 }
 
 /** The autoencoder of a run, of a checkpoint or to be trained; null where it works on pixels. */
-export async function autoencoderOf(
+async function autoencoderOf(
   { autoencoder, size }: TrainConfig,
   from: string | null,
 ): Promise<AutoencoderNetwork | null> {
@@ -256,18 +256,22 @@ export async function autoencoderOf(
   return autoencoder && klNetwork(parseAutoencoderConfig({ ...autoencoder.model, sample_size: size }));
 }
 
-/** The pictures of a run. @param coder its autoencoder */
-export function readData(
+/** The pictures of a run. @param autoencoderFrom the checkpoint whose autoencoder it uses, if it trains none */
+export async function readData(
   options: Pick<TrainOptions, 'data' | 'cache' | 'onRead' | 'signal'>,
   config: TrainConfig,
-  coder: AutoencoderNetwork | null,
+  autoencoderFrom: string | null,
 ): Promise<Dataset> {
   const { size, background, fit, strict } = config;
+  // Squares need no look at the autoencoder, whose weights may be large.
+  const bucketUnit = config.aspect_ratio_buckets
+    ? pictureUnit(config, await autoencoderOf(config, autoencoderFrom))
+    : undefined;
   return openDataset(options.data, {
     size,
     background,
     fit,
-    bucketUnit: config.aspect_ratio_buckets ? pictureUnit(config, coder) : undefined,
+    bucketUnit,
     strict,
     cache: options.cache,
     onProgress: options.onRead,
