@@ -96,9 +96,8 @@ function stageSettings(argv: TrainArgs, own: Json): Json {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-/** Settings of other kinds of training: what a distillation has of its teacher, or has no use for. */
-const NOT_DISTILLED = [
-  'data',
+/** Settings of training a model on pictures, which other kinds of training have no use for. */
+const OF_TRAINING = [
   'preset',
   'stage',
   'autoencoder',
@@ -106,10 +105,16 @@ const NOT_DISTILLED = [
   'inpaint',
   'size',
   'flip',
-  'background',
-  'fit',
   'aspect-ratio-buckets',
   'strict',
+] as const;
+
+/** What a distillation has of its teacher, or has no use for. */
+const NOT_DISTILLED = [
+  'data',
+  ...OF_TRAINING,
+  'background',
+  'fit',
   'cache',
   'scale',
   'eval-every',
@@ -127,19 +132,8 @@ export async function distillConfigOf(argv: TrainArgs): Promise<DistillConfig> {
   return parseDistillConfig({ ...file, ...given }, argv.config ?? '--distill');
 }
 
-/** Settings of other kinds of training that a refiner's has no use for. */
-const NOT_REFINED = [
-  'preset',
-  'stage',
-  'autoencoder',
-  'init',
-  'inpaint',
-  'size',
-  'flip',
-  'aspect-ratio-buckets',
-  'strict',
-  'distill',
-] as const;
+/** What a refiner has no use for. */
+const NOT_REFINED = [...OF_TRAINING, 'distill'] as const;
 
 export async function refineConfigOf(argv: TrainArgs): Promise<RefineConfig> {
   const idle = NOT_REFINED.filter((name) => argv[name] !== undefined);

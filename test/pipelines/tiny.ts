@@ -14,7 +14,7 @@ import { initParams } from '../../src/engine/params.js';
 import { Random } from '../../src/random.js';
 import { parseUNet2DConfig, type UNet2DConfigInput, unet2dSpecs } from '../../src/unet/index.js';
 
-const unet: UNet2DConfigInput = {
+export const unet: UNet2DConfigInput = {
   sample_size: 16,
   block_out_channels: [8, 16],
   down_block_types: ['DownBlock2D', 'AttnDownBlock2D'],
@@ -24,7 +24,7 @@ const unet: UNet2DConfigInput = {
   attention_head_dim: 8,
 };
 
-const vae: AutoencoderInput = {
+export const vae: AutoencoderInput = {
   block_out_channels: [8, 8],
   down_block_types: ['DownEncoderBlock2D', 'DownEncoderBlock2D'],
   up_block_types: ['UpDecoderBlock2D', 'UpDecoderBlock2D'],

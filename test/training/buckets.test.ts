@@ -13,6 +13,7 @@ import { encodeDataset } from '../../src/training/autoencoder.js';
 import { parseTrainConfig, resumeTraining, train } from '../../src/training/index.js';
 import { write } from '../data/helpers.js';
 import { maxError } from '../engine/helpers.js';
+import { unet, vae } from '../pipelines/tiny.js';
 
 let folder: string;
 let data: string;
@@ -49,27 +50,12 @@ const config = (change: object = {}) =>
       augment: { flip: true },
       autoencoder: {
         ...settings,
-        model: {
-          block_out_channels: [8, 8],
-          down_block_types: ['DownEncoderBlock2D', 'DownEncoderBlock2D'],
-          up_block_types: ['UpDecoderBlock2D', 'UpDecoderBlock2D'],
-          layers_per_block: 1,
-          latent_channels: 4,
-          norm_num_groups: 4,
-          mid_block_add_attention: false,
-        },
+        model: vae,
       },
       diffusion: {
         ...settings,
         held_back: 0.5,
-        model: {
-          block_out_channels: [8, 16],
-          down_block_types: ['DownBlock2D', 'AttnDownBlock2D'],
-          up_block_types: ['AttnUpBlock2D', 'UpBlock2D'],
-          layers_per_block: 1,
-          norm_num_groups: 4,
-          attention_head_dim: 8,
-        },
+        model: unet,
         ...change,
       },
       sampling: { steps: 2 },
