@@ -8,7 +8,7 @@ export interface TrainArgs {
   resume?: string;
   preset?: string;
   config?: string;
-  stage?: 'autoencoder' | 'diffusion' | 'all';
+  stage?: 'autoencoder' | 'decoder' | 'diffusion' | 'all';
   autoencoder?: string;
   init?: string;
   inpaint?: string;
@@ -62,8 +62,9 @@ export const train: CommandModule<object, TrainArgs> = {
       })
       .option('stage', {
         type: 'string',
-        choices: ['autoencoder', 'diffusion', 'all'] as const,
-        describe: 'What to train (default all)',
+        choices: ['autoencoder', 'decoder', 'diffusion', 'all'] as const,
+        describe:
+          'What to train (default all); decoder, with --init: how that model’s latents become pictures',
       })
       .option('init', {
         type: 'string',

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   AUTOENCODER_CLASS_NAME,
+  type AutoencoderConfig,
   type AutoencoderNetwork,
   autoencoderSpecs,
   klNetwork,
@@ -15,6 +16,7 @@ import { type AutoencoderFolder, type ModelComponent, readPipelineDir } from '..
 import { listStates, loadState } from '../checkpoint/state.js';
 import { findWeights, WEIGHTS_NAME } from '../checkpoint/weights.js';
 import { Batches, type Dataset, floatPictures, mostFrequentShape, sizeAt } from '../data/index.js';
+import type { CompileOptions } from '../engine/compile.js';
 import { initParams } from '../engine/params.js';
 import { InputError } from '../errors.js';
 import { isFile, writeFileAtomic } from '../files/index.js';
@@ -104,9 +106,6 @@ export async function trainAutoencoder(
     seed: config.seed,
     augment: config.augment,
   });
-  const alike = mostFrequentShape(dataset);
-  const shown = spread(alike.length, 16).map((k) => alike[k]);
-  const size = sizeAt(dataset, shown[0]);
   const fingerprint = fingerprintOf(
     dataset.fingerprint,
     model,
@@ -139,13 +138,7 @@ export async function trainAutoencoder(
       batch: autoencoderBatch(model, batches, random),
       fingerprint,
       publish: async (ema, step) => {
-        const pictures = {
-          data: floatPictures(dataset, shown),
-          shape: [shown.length, size.height, size.width, 3],
-          dtype: 'float32' as const,
-        };
-        const made = await reconstruct(model, ema, pictures, options);
-        await writePng(samplePath(dir, step), await sideBySide(pictures.data, made, size));
+        await writeReconstructions(samplePath(dir, step), dataset, model, ema, options);
         return {};
       },
     },
@@ -182,6 +175,23 @@ export async function finishedAutoencoder(
     fingerprint: counters.fingerprint,
     dir: newest.dir,
   };
+}
+
+/** A sheet of some pictures of a dataset and what an autoencoder makes of them. */
+export async function writeReconstructions(
+  path: string,
+  dataset: Dataset,
+  model: AutoencoderConfig,
+  params: Float32Array,
+  options: CompileOptions,
+): Promise<void> {
+  const alike = mostFrequentShape(dataset);
+  const shown = spread(alike.length, 16).map((k) => alike[k]);
+  const size = sizeAt(dataset, shown[0]);
+  const data = floatPictures(dataset, shown);
+  const shape = [shown.length, size.height, size.width, 3];
+  const made = await reconstruct(model, params, { data, shape, dtype: 'float32' }, options);
+  await writePng(path, await sideBySide(data, made, size));
 }
 
 /** Evenly spread picture numbers. */

@@ -39,30 +39,39 @@ export function edges(x: Tensor4D): [Tensor4D, Tensor4D] {
   return [right as Tensor4D, down as Tensor4D];
 }
 
+/** Mean absolute and mean squared error of pixels, and mean absolute error of their neighbours' differences, weighed. */
+function pictureError(made: Tensor4D, pictures: Tensor4D, weights: AutoencoderWeights) {
+  const error = tf.sub(made, pictures) as Tensor4D;
+  const l1 = tf.mean(tf.abs(error)) as Scalar;
+  const mse = tf.mean(tf.square(error)) as Scalar;
+  const [right, down] = edges(error);
+  const edge = tf.add(tf.mean(tf.abs(right)), tf.mean(tf.abs(down)));
+  const loss = tf.addN([l1, tf.mul(mse, weights.mse_weight), tf.mul(edge, weights.edge_weight)]) as Scalar;
+  return { loss, metrics: { l1, mse } };
+}
+
 /**
- * Mean absolute and mean squared error of pixels, mean absolute error of their neighbours' differences, and the KL
- * term (Kingma & Welling 2014).
+ * The pictures' error, and the KL term (Kingma & Welling 2014).
  * Batch: `pictures` [N, S, S, 3] in [-1, 1], `noise` [N, h, w, latent_channels] standard normal.
  */
 export function autoencoderLoss(config: AutoencoderConfig, weights: AutoencoderWeights): LossFunction {
   return (params, { pictures, noise }) => {
     const posterior = encode(config, params, pictures as Tensor4D);
     const latents = sampleLatents(posterior.mean, posterior.logvar, noise as Tensor4D);
-    const error = tf.sub(decode(config, params, latents), pictures) as Tensor4D;
-    const l1 = tf.mean(tf.abs(error)) as Scalar;
-    const mse = tf.mean(tf.square(error)) as Scalar;
-    const [right, down] = edges(error);
-    const edge = tf.add(tf.mean(tf.abs(right)), tf.mean(tf.abs(down)));
+    const { loss, metrics } = pictureError(decode(config, params, latents), pictures as Tensor4D, weights);
     const perNumber = latents.size / latents.shape[0];
     const kl = tf.div(tf.mean(klDivergence(posterior)), perNumber) as Scalar;
-    const loss = tf.addN([
-      l1,
-      tf.mul(mse, weights.mse_weight),
-      tf.mul(edge, weights.edge_weight),
-      tf.mul(kl, weights.kl_weight),
-    ]) as Scalar;
-    return { loss, metrics: { l1, mse, kl } };
+    return { loss: tf.add(loss, tf.mul(kl, weights.kl_weight)) as Scalar, metrics: { ...metrics, kl } };
   };
+}
+
+/**
+ * The pictures' error of a decoder whose encoder stays as it is.
+ * Batch: `pictures` [N, S, S, 3] in [-1, 1], `latents` [N, h, w, latent_channels] of them.
+ */
+export function decoderLoss(config: AutoencoderConfig, weights: AutoencoderWeights): LossFunction {
+  return (params, { pictures, latents }) =>
+    pictureError(decode(config, params, latents as Tensor4D), pictures as Tensor4D, weights);
 }
 
 /** The inputs of step `step` (from 1): pictures in the data's order and the step's own noise. */

@@ -15,7 +15,7 @@ import {
 } from '../schedulers/index.js';
 import { CONDITION_CLASS_NAME, fillsIn } from '../unet/index.js';
 import type { DiffusionStage, TrainConfig, TrainConfigInput } from './config.js';
-import type { StageName } from './train.js';
+import { isOfAutoencoder, type StageName } from './train.js';
 
 type Schedule = Partial<Pick<DiffusionStage, (typeof FORWARD_PROCESS)[number] | 'sigma_data'>>;
 
@@ -70,7 +70,7 @@ function own({ className, config }: ModelComponent, dir: string): Record<string,
 /**
  * The settings with which a checkpoint is trained further, for `parseTrainConfig`.
  * @param nameOrDir a checkpoint, or a shipped model's name
- * @param stage `autoencoder`: with those of its autoencoder, which other stages leave as it is
+ * @param stage `autoencoder` or `decoder`: with those of its autoencoder, which other stages leave as it is
  * @throws InputError for a checkpoint that draws but is not trained here
  */
 export async function settingsOf(nameOrDir: string, stage: StageName = 'all'): Promise<TrainConfigInput> {
@@ -99,7 +99,7 @@ export async function settingsOf(nameOrDir: string, stage: StageName = 'all'): P
   const known = SCHEDULER_NAMES.find((name) => name === scheduler);
   return {
     ...(typeof size === 'number' && { size }),
-    ...(stage === 'autoencoder' &&
+    ...(isOfAutoencoder(stage) &&
       autoencoder && { autoencoder: { model: own(autoencoder, dir), learning_rate: RATE.others } }),
     diffusion: {
       model: { ...model, ...(texts && { _class_name: unet.className }) },

@@ -22,6 +22,7 @@ import {
 } from './autoencoder-stage.js';
 import { textModelOf } from './captions.js';
 import { AUTOENCODER_SHARE, parseTrainConfig, type TrainConfig } from './config.js';
+import { trainDecoder } from './decoder-stage.js';
 import { denoiserFor, pictureUnit } from './denoiser.js';
 import { trainDiffusion } from './diffusion-stage.js';
 import { isDistillation, resumeDistillation } from './distill.js';
@@ -32,7 +33,11 @@ import { qualityMeasure } from './quality.js';
 import { isRefinement, resumeRefinement } from './refine.js';
 import { createRunDir, readRunConfig } from './run-dir.js';
 
-export type StageName = 'autoencoder' | 'diffusion' | 'all';
+export type StageName = 'autoencoder' | 'decoder' | 'diffusion' | 'all';
+
+/** Whether a stage trains an autoencoder, or half of one, and no UNet. */
+export const isOfAutoencoder = (stage: StageName): stage is 'autoencoder' | 'decoder' =>
+  stage === 'autoencoder' || stage === 'decoder';
 
 export interface TrainOptions extends LoopOptions {
   /** Folder of pictures. */
@@ -84,12 +89,16 @@ export interface TrainResult {
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, stage = 'all' } = options;
-  if (stage === 'autoencoder' && !config.autoencoder) {
+  if (stage === 'decoder' && !options.initFrom) {
     throw new InputError(
-      'this configuration has no autoencoder — --stage autoencoder — use --preset small or base',
+      'a decoder is trained for the latents of a model that is there — --stage decoder — name the model by --init',
     );
   }
-  if (options.autoencoderFrom && stage === 'autoencoder') {
+  if (isOfAutoencoder(stage) && !config.autoencoder) {
+    const instead = options.initFrom ? 'name a latent model by --init' : 'use --preset small or base';
+    throw new InputError(`this configuration has no autoencoder — --stage ${stage} — ${instead}`);
+  }
+  if (options.autoencoderFrom && isOfAutoencoder(stage)) {
     throw new InputError(
       'an autoencoder that is ready is not trained — --autoencoder — leave it out; --init trains that of a model further',
     );
@@ -116,7 +125,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (!isCompiled(options.engine ?? 'onnx')) await useEagerBackend(options.engine as Engine);
   const initFrom = options.initFrom === undefined ? null : resolve(await findModel(options.initFrom));
   const initCodes = initFrom !== null && (await readPipelineDir(initFrom)).autoencoder !== null;
-  const own = stage === 'autoencoder' || !(config.autoencoder || initCodes) ? null : initFrom;
+  const own = isOfAutoencoder(stage) || !(config.autoencoder || initCodes) ? null : initFrom;
   const given = options.autoencoderFrom ?? own;
   const autoencoderFrom = given ? resolve(given) : null;
   const dataset = await readData(options, config, autoencoderFrom);
@@ -147,7 +156,7 @@ function requireAtCheckpoints(
   { diffusion: { checkpoint_every: apart } }: TrainConfig,
 ): void {
   if (every === undefined) return;
-  if (stage === 'autoencoder') {
+  if (isOfAutoencoder(stage)) {
     throw new InputError(
       'an autoencoder alone draws nothing that could be measured — --eval-every — leave it out',
     );
@@ -178,7 +187,7 @@ async function rehearse(
   const coder = await autoencoderOf(config, autoencoderFrom);
   const network = denoiserFor(config, coder, dataset.labels.length);
   const { specs, textChannels } = network;
-  if (stage === 'autoencoder') {
+  if (isOfAutoencoder(stage)) {
     if (initFrom && coder)
       await startOf(initFrom, coder, new Float32Array(countParams(coder.specs)), config.size);
     return;
@@ -241,7 +250,7 @@ export function override(
     ...(batch === undefined ? {} : { batch_size: batch }),
     ...(accumulate === undefined ? {} : { gradient_accumulation_steps: accumulate }),
   };
-  if (stage === 'autoencoder' && config.autoencoder) {
+  if (isOfAutoencoder(stage) && config.autoencoder) {
     return { ...config, autoencoder: { ...config.autoencoder, ...change } };
   }
   return { ...config, diffusion: { ...config.diffusion, ...change } };
@@ -297,6 +306,13 @@ async function runStages(
     labels: dataset.labels,
     interrupted: stages.some((s) => s.interrupted),
   });
+  if (stage === 'decoder') {
+    stages.push({
+      ...(await trainDecoder(run, dataset, config, options, initFrom as string)),
+      name: 'decoder',
+    });
+    return finish(join(run, 'model'));
+  }
   let vae: TrainedAutoencoder | null = null;
   if (autoencoderFrom) vae = await readAutoencoder(autoencoderFrom, config.size);
   else if (config.autoencoder) {
