@@ -32,7 +32,12 @@ beforeAll(async () => {
   };
   await writeFile(
     config,
-    JSON.stringify({ preset: 'tiny', size: 8, diffusion: { model, batch_size: 2, steps: 4 } }),
+    JSON.stringify({
+      preset: 'tiny',
+      size: 8,
+      diffusion: { model, batch_size: 2, steps: 4 },
+      sampling: { steps: 2 },
+    }),
   );
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));

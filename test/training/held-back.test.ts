@@ -137,7 +137,7 @@ it('is measured at each checkpoint of a run, and the same when it goes on', asyn
     checkpoint_every: 2,
     held_back: 0.25,
   };
-  const config = { ...preset, size: 8, diffusion };
+  const config = { ...preset, size: 8, diffusion, sampling: { ...preset.sampling, steps: 2 } };
   const notes: string[] = [];
   const onNote = (line: string) => notes.push(line);
   const figures = async (run: string): Promise<Record<string, number>[]> =>

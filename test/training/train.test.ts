@@ -26,6 +26,7 @@ function tiny(change: Partial<TrainConfig['diffusion']> = {}): TrainConfig {
   return {
     ...config,
     size: 8,
+    sampling: { ...config.sampling, steps: 2 },
     diffusion: { ...config.diffusion, model, batch_size: 4, steps: 12, checkpoint_every: 100, ...change },
   };
 }
@@ -201,14 +202,14 @@ describe('train', () => {
 
   it('goes on bit for bit from the last state after kill -9', async () => {
     const [whole, killed] = [join(folder, 'whole9'), join(folder, 'killed')];
-    const config = tiny({ steps: 30, checkpoint_every: 4 });
+    const config = tiny({ steps: 10, checkpoint_every: 4 });
     await train({ data, out: whole, config });
     const script = join(folder, 'child.mjs');
     await writeFile(
       script,
       `import { train } from ${JSON.stringify(pathToFileURL('src/training/index.ts').href)};
        const config = ${JSON.stringify(config)};
-       await train({ data: ${JSON.stringify(data)}, out: ${JSON.stringify(killed)}, config, onStep: ({ step }) => { if (step === 14) process.kill(process.pid, 'SIGKILL'); } });`,
+       await train({ data: ${JSON.stringify(data)}, out: ${JSON.stringify(killed)}, config, onStep: ({ step }) => { if (step === 6) process.kill(process.pid, 'SIGKILL'); } });`,
     );
     const code = await new Promise((resolve) =>
       spawn(process.execPath, ['--import', 'tsx', script], { stdio: ['ignore', 'ignore', 'inherit'] }).on(
@@ -217,7 +218,7 @@ describe('train', () => {
       ),
     );
     expect(code).toBe('SIGKILL');
-    expect((await newest(killed)).counters.step).toBe(12);
+    expect((await newest(killed)).counters.step).toBe(4);
     await resumeTraining({ run: killed });
     await expectSameState(whole, killed);
   });

@@ -90,6 +90,7 @@ describe('settings of a checkpoint', () => {
 
 describe('a model that draws from texts', () => {
   it('is trained on captions, resumed bit for bit and published whole', async () => {
+    await writeFile(at('hurried.json'), JSON.stringify({ sampling: { steps: 2 } }));
     const run = await sumi(
       'train',
       '--data',
@@ -98,6 +99,8 @@ describe('a model that draws from texts', () => {
       at('texts'),
       '--init',
       at('sd1'),
+      '--config',
+      at('hurried.json'),
       ...quick,
       '--steps',
       '6',
@@ -105,7 +108,8 @@ describe('a model that draws from texts', () => {
     expect(run).toMatchObject({ value: 0 });
     const stop = new AbortController();
     const given = await settingsOf(at('sd1'));
-    const settings = { ...given, diffusion: { ...given.diffusion, steps: 6, batch_size: 2 } };
+    const diffusion = { ...given.diffusion, steps: 6, batch_size: 2 };
+    const settings = { ...given, diffusion, sampling: { ...given.sampling, steps: 2 } };
     await train({
       data: at('data'),
       out: at('again'),
@@ -188,7 +192,8 @@ describe('a model that draws from texts', () => {
       steps: 60,
       lr_warmup_steps: 5,
     };
-    const config = parseTrainConfig({ ...settings, diffusion }, 'test');
+    const sampling = { ...settings.sampling, steps: 2 };
+    const config = parseTrainConfig({ ...settings, diffusion, sampling }, 'test');
     await train({ data: at('one'), out: at('one-run'), config, initFrom: at('sd1'), threads: 1 });
     const losses = (await readFile(at('one-run', 'metrics.jsonl'), 'utf8'))
       .trim()
