@@ -45,6 +45,11 @@ const autoencoderStage = z.strictObject({
   mse_weight: z.number().nonnegative().default(1),
   /** Weight of the differences of neighbouring pixels beside those of pixels: keeps lines sharp. */
   edge_weight: z.number().nonnegative().default(1),
+  /**
+   * Of the decoder's stage: largest deviation of noise on the latents that it is shown, whose own is 1. A UNet's latents are never
+   * those of a picture to the last bit, and a decoder that knows no others shows each error as a cloud.
+   */
+  latent_noise: z.number().nonnegative().default(0),
 });
 
 const diffusionStage = z.strictObject({

@@ -10,15 +10,18 @@ import {
   klNetwork,
   parseAutoencoderConfig,
   sampleLatents,
+  scaleLatents,
+  unscaleLatents,
 } from '../autoencoder/index.js';
 import type { JsonObject } from '../checkpoint/json.js';
 import { readPipelineDir } from '../checkpoint/pipeline.js';
 import { partsOf, writePipelineDir } from '../checkpoint/write.js';
 import { Batches, type Dataset } from '../data/index.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
+import { sizeOf } from '../engine/graph.js';
 import { countParams, initParams, offsetsOf, type ParamSpec, type Params } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
-import type { Tensor, Tensor4D } from '../engine/tf.js';
+import { type Tensor, type Tensor4D, tf } from '../engine/tf.js';
 import { asConstants } from '../pipelines/constants.js';
 import { Random } from '../random.js';
 import { picturesAStep } from './accumulate.js';
@@ -62,13 +65,21 @@ class Half {
   }
 }
 
-/** Pictures to latents drawn from the encoder's distribution, unscaled. */
+/** Pictures to latents drawn from the encoder's distribution, `error` added to them where they are scaled. */
 function encoderOf(config: AutoencoderConfig, constants: Record<string, Feed>, options: CompileOptions) {
-  const fn = ({ pictures, noise, ...params }: Record<string, Tensor>) => {
+  const fn = ({ pictures, noise, error, ...params }: Record<string, Tensor>) => {
     const { mean, logvar } = encode(config, params as Params, pictures as Tensor4D);
-    return { latents: sampleLatents(mean, logvar, noise as Tensor4D) };
+    const scaled = scaleLatents(config, sampleLatents(mean, logvar, noise as Tensor4D));
+    return { latents: unscaleLatents(config, tf.add(scaled, error)) };
   };
   return new Compiled(fn, { ...options, constants, name: 'encoder' });
+}
+
+/** Normal noise [N, …] of a deviation that each of the N has drawn between 0 and `most`. */
+export function latentError(random: Random, [n, ...each]: readonly number[], most: number): Float32Array {
+  const levels = random.fork('level').uniform(n);
+  const size = sizeOf(each);
+  return random.normal(n * size).map((x, i) => x * most * levels[Math.floor(i / size)]);
 }
 
 /**
@@ -115,7 +126,8 @@ export async function trainDecoder(
         init: () => half.of(start),
         batch: async (step) => {
           const { pictures, noise } = batch(step);
-          const { latents } = await encoder.run({ pictures, noise });
+          const error = latentError(random.fork('error', step), noise.shape, settings.latent_noise);
+          const { latents } = await encoder.run({ pictures, noise, error: { ...noise, data: error } });
           return { pictures, latents: { ...noise, data: latents } };
         },
         fingerprint: fingerprintOf(

@@ -1,15 +1,16 @@
 /** A model's decoder trained further: its pictures become truer, its latents stay what they are. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../../scripts/cli/commands.js';
 import { main } from '../../scripts/cli/main.js';
-import type { AutoencoderConfig } from '../../src/autoencoder/index.js';
 import { readPipelineDir } from '../../src/checkpoint/index.js';
 import { viewParams } from '../../src/engine/params.js';
 import { writePng } from '../../src/image/index.js';
 import { DiffusionPipeline } from '../../src/pipelines/index.js';
-import { reconstruct } from '../../src/training/autoencoder.js';
+import { Random } from '../../src/random.js';
 import { readAutoencoder } from '../../src/training/autoencoder-stage.js';
+import { latentError } from '../../src/training/decoder-stage.js';
 import { parseTrainConfig, resumeTraining, settingsOf, train } from '../../src/training/index.js';
 import { capture } from '../cli/capture.js';
 import { maxError } from '../engine/helpers.js';
@@ -33,19 +34,42 @@ const settings = async (change: object) => {
   return parseTrainConfig({ ...base, autoencoder: { ...base.autoencoder, ...change } }, 'test');
 };
 
+const pixels = (i: number) => Float32Array.from(noisyPicture(16, 16, i).data, (v) => v / 127.5 - 1);
+
 /** Mean squared error of the data's pictures through a model's autoencoder. */
-async function error(dir: string): Promise<number> {
-  const { network, params } = await readAutoencoder(dir, 16);
-  const data = new Float32Array(4 * 16 * 16 * 3);
-  for (let i = 0; i < 4; i++)
-    data.set(
-      Float32Array.from(noisyPicture(16, 16, i).data, (v) => v / 127.5 - 1),
-      i * 768,
-    );
-  const pictures = { data, shape: [4, 16, 16, 3], dtype: 'float32' as const };
-  const made = await reconstruct(network.config as AutoencoderConfig, params, pictures, options);
-  return made.reduce((sum, v, i) => sum + (v - data[i]) ** 2, 0) / data.length;
+async function errorOf(dir: string): Promise<number> {
+  const pipeline = await DiffusionPipeline.fromPretrained(dir, options);
+  const { codec } = pipeline;
+  const side = 16 / codec.reduction;
+  let sum = 0;
+  for (let i = 0; i < 4; i++) {
+    const picture = pixels(i);
+    const made = await codec.decode(await codec.encode(picture, [16, 16]), [side, side]);
+    sum += made.reduce((total, v, k) => total + (v - picture[k]) ** 2, 0);
+  }
+  await pipeline.dispose();
+  return sum / (4 * 768);
 }
+
+const firstLoss = async (run: string): Promise<number> =>
+  JSON.parse((await readFile(join(run, 'metrics.jsonl'), 'utf8')).split('\n')[0]).loss;
+
+describe('what is wrong with latents', () => {
+  it('is normal noise, of a deviation that each picture has drawn', () => {
+    const error = latentError(new Random(3), [200, 8, 8, 4], 0.5);
+    const deviations = Array.from({ length: 200 }, (_, i) => {
+      const own = error.subarray(i * 256, (i + 1) * 256);
+      return Math.sqrt(own.reduce((sum, x) => sum + x * x, 0) / 256);
+    });
+    expect(Math.max(...deviations)).toBeLessThan(0.6);
+    expect(Math.max(...deviations)).toBeGreaterThan(0.4);
+    expect(Math.min(...deviations)).toBeLessThan(0.05);
+    // Uniform up to 0.5: half of that in the mean.
+    expect(deviations.reduce((a, b) => a + b) / 200).toBeCloseTo(0.25, 1);
+    expect(latentError(new Random(3), [200, 8, 8, 4], 0.5)).toEqual(error);
+    expect(latentError(new Random(3), [2, 8, 8, 4], 0).every((x) => x === 0)).toBe(true);
+  });
+});
 
 describe('sumi train --stage decoder', () => {
   it('makes a model of the same UNet and latents, whose deeper decoder comes nearer the pictures', async () => {
@@ -69,7 +93,7 @@ describe('sumi train --stage decoder', () => {
     );
     expect(value).toBe(0);
     expect(stderr).toMatch(/the model is ready: sumi generate/);
-    expect(await error(at('run'))).toBeLessThan(0.8 * (await error(at('latent'))));
+    expect(await errorOf(at('run'))).toBeLessThan(0.8 * (await errorOf(at('latent'))));
 
     const [before, after] = [await readAutoencoder(at('latent'), 16), await readAutoencoder(at('run'), 16)];
     expect(after.folder).toBe(before.folder);
@@ -87,6 +111,19 @@ describe('sumi train --stage decoder', () => {
     const pipeline = await DiffusionPipeline.fromPretrained(at('run'), options);
     expect((await pipeline.generate({ count: 1, seed: 1 }))[0]).toMatchObject({ width: 16, height: 16 });
     await pipeline.dispose();
+  });
+
+  it('shows the decoder latents with as much noise as is told', async () => {
+    const losses: number[] = [];
+    for (const latent_noise of [0, 0.1, 100]) {
+      const out = at(`noise-${latent_noise}`);
+      const config = await settings({ steps: 1, batch_size: 4, latent_noise });
+      await train({ ...options, data: at('data'), stage: 'decoder', initFrom: at('latent'), config, out });
+      losses.push(await firstLoss(out));
+    }
+    const [little, much] = losses.slice(1).map((loss) => Math.abs(loss - losses[0]));
+    expect(little).toBeGreaterThan(0);
+    expect(much).toBeGreaterThan(3 * little);
   });
 
   it('goes on to the bit after a stop', async () => {
