@@ -135,7 +135,7 @@ export async function trainAutoencoder(
         const fresh = initParams(specs, random.fork('init'));
         return initFrom ? startOf(initFrom, klNetwork(model), fresh, config.size) : fresh;
       },
-      batch: autoencoderBatch(model, batches, random),
+      batch: autoencoderBatch(model, batches, random, settings.latent_noise),
       fingerprint,
       publish: async (ema, step) => {
         await writeReconstructions(samplePath(dir, step), dataset, model, ema, options);

@@ -11,6 +11,7 @@ import {
 } from '../autoencoder/index.js';
 import { type Batches, byShape, type Dataset, floatPictures, sizeAt } from '../data/index.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
+import { sizeOf } from '../engine/graph.js';
 import type { Params } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { type Scalar, type Tensor, type Tensor4D, tf } from '../engine/tf.js';
@@ -52,13 +53,18 @@ function pictureError(made: Tensor4D, pictures: Tensor4D, weights: AutoencoderWe
 
 /**
  * The pictures' error, and the KL term (Kingma & Welling 2014).
- * Batch: `pictures` [N, S, S, 3] in [-1, 1], `noise` [N, h, w, latent_channels] standard normal.
+ * Batch: `pictures` [N, S, S, 3] in [-1, 1], `noise` [N, h, w, latent_channels] standard normal; perhaps `error` like that, in
+ * the latents' deviation, which is added before decoding.
  */
 export function autoencoderLoss(config: AutoencoderConfig, weights: AutoencoderWeights): LossFunction {
-  return (params, { pictures, noise }) => {
+  return (params, { pictures, noise, error }) => {
     const posterior = encode(config, params, pictures as Tensor4D);
     const latents = sampleLatents(posterior.mean, posterior.logvar, noise as Tensor4D);
-    const { loss, metrics } = pictureError(decode(config, params, latents), pictures as Tensor4D, weights);
+    // By their own deviation: latents that are large are no way out.
+    const inexact = error
+      ? (tf.add(latents, tf.mul(error, tf.sqrt(tf.mean(tf.square(latents))))) as Tensor4D)
+      : latents;
+    const { loss, metrics } = pictureError(decode(config, params, inexact), pictures as Tensor4D, weights);
     const perNumber = latents.size / latents.shape[0];
     const kl = tf.div(tf.mean(klDivergence(posterior)), perNumber) as Scalar;
     return { loss: tf.add(loss, tf.mul(kl, weights.kl_weight)) as Scalar, metrics: { ...metrics, kl } };
@@ -74,19 +80,33 @@ export function decoderLoss(config: AutoencoderConfig, weights: AutoencoderWeigh
     pictureError(decode(config, params, latents as Tensor4D), pictures as Tensor4D, weights);
 }
 
-/** The inputs of step `step` (from 1): pictures in the data's order and the step's own noise. */
-export function autoencoderBatch(config: AutoencoderConfig, batches: Batches, random: Random) {
+/** Normal noise [N, …] of a deviation that each of the N has drawn between 0 and `most`. */
+export function latentError(random: Random, [n, ...each]: readonly number[], most: number): Float32Array {
+  const levels = random.fork('level').uniform(n);
+  const size = sizeOf(each);
+  return random.normal(n * size).map((x, i) => x * most * levels[Math.floor(i / size)]);
+}
+
+/**
+ * The inputs of step `step` (from 1): pictures in the data's order and the step's own noise.
+ * @param latentNoise as `latent_noise`; 0: no `error`
+ */
+export function autoencoderBatch(
+  config: AutoencoderConfig,
+  batches: Batches,
+  random: Random,
+  latentNoise: number,
+) {
   return (step: number): Record<string, Feed> => {
     const { pixels, size } = batches.batchAt(step - 1);
     const n = pixels.length / (size.width * size.height * 3);
     const shape = latentShape(config, size, n);
+    const feed = (data: Float32Array): Feed => ({ data, shape, dtype: 'float32' });
+    const error = latentNoise > 0 && latentError(random.fork('error', step), shape, latentNoise);
     return {
       pictures: { data: pixels, shape: [n, size.height, size.width, 3], dtype: 'float32' },
-      noise: {
-        data: random.fork('latents', step).normal(shape.reduce((a, b) => a * b)),
-        shape,
-        dtype: 'float32',
-      },
+      noise: feed(random.fork('latents', step).normal(sizeOf(shape))),
+      ...(error && { error: feed(error) }),
     };
   };
 }

@@ -46,8 +46,8 @@ const autoencoderStage = z.strictObject({
   /** Weight of the differences of neighbouring pixels beside those of pixels: keeps lines sharp. */
   edge_weight: z.number().nonnegative().default(1),
   /**
-   * Of the decoder's stage: largest deviation of noise on the latents that it is shown, whose own is 1. A UNet's latents are never
-   * those of a picture to the last bit, and a decoder that knows no others shows each error as a cloud.
+   * Largest deviation of noise that the latents have when they are decoded, in their own. A UNet's latents are never those of a
+   * picture to the last bit, and a decoder that knows no others makes clouds of what is wrong with them.
    */
   latent_noise: z.number().nonnegative().default(0),
 });

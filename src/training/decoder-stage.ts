@@ -18,7 +18,6 @@ import { readPipelineDir } from '../checkpoint/pipeline.js';
 import { partsOf, writePipelineDir } from '../checkpoint/write.js';
 import { Batches, type Dataset } from '../data/index.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
-import { sizeOf } from '../engine/graph.js';
 import { countParams, initParams, offsetsOf, type ParamSpec, type Params } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { type Tensor, type Tensor4D, tf } from '../engine/tf.js';
@@ -65,21 +64,15 @@ class Half {
   }
 }
 
-/** Pictures to latents drawn from the encoder's distribution, `error` added to them where they are scaled. */
+/** Pictures to latents drawn from the encoder's distribution, `error`, if any, added to them where they are scaled. */
 function encoderOf(config: AutoencoderConfig, constants: Record<string, Feed>, options: CompileOptions) {
   const fn = ({ pictures, noise, error, ...params }: Record<string, Tensor>) => {
     const { mean, logvar } = encode(config, params as Params, pictures as Tensor4D);
-    const scaled = scaleLatents(config, sampleLatents(mean, logvar, noise as Tensor4D));
-    return { latents: unscaleLatents(config, tf.add(scaled, error)) };
+    const latents = sampleLatents(mean, logvar, noise as Tensor4D);
+    if (!error) return { latents };
+    return { latents: unscaleLatents(config, tf.add(scaleLatents(config, latents), error)) };
   };
   return new Compiled(fn, { ...options, constants, name: 'encoder' });
-}
-
-/** Normal noise [N, …] of a deviation that each of the N has drawn between 0 and `most`. */
-export function latentError(random: Random, [n, ...each]: readonly number[], most: number): Float32Array {
-  const levels = random.fork('level').uniform(n);
-  const size = sizeOf(each);
-  return random.normal(n * size).map((x, i) => x * most * levels[Math.floor(i / size)]);
 }
 
 /**
@@ -109,7 +102,7 @@ export async function trainDecoder(
   const random = new Random(seed, 'decoder');
   const start = autoencoderWeightsFrom(before, network, initParams(specs, random.fork('init')), from);
   const batches = new Batches(dataset, { batchSize: picturesAStep(settings), seed, augment });
-  const batch = autoencoderBatch(model, batches, random);
+  const batch = autoencoderBatch(model, batches, random, settings.latent_noise);
   const encoder = encoderOf(
     model,
     asConstants(specs, start, (name) => !half.specs.some((spec) => spec.name === name)),
@@ -125,10 +118,9 @@ export async function trainDecoder(
         loss: decoderLoss(model, settings),
         init: () => half.of(start),
         batch: async (step) => {
-          const { pictures, noise } = batch(step);
-          const error = latentError(random.fork('error', step), noise.shape, settings.latent_noise);
-          const { latents } = await encoder.run({ pictures, noise, error: { ...noise, data: error } });
-          return { pictures, latents: { ...noise, data: latents } };
+          const { pictures, ...noise } = batch(step);
+          const { latents } = await encoder.run({ pictures, ...noise });
+          return { pictures, latents: { ...noise.noise, data: latents } };
         },
         fingerprint: fingerprintOf(
           dataset.fingerprint,

@@ -5,7 +5,10 @@ import { type Tensor4D, tf } from '../../src/engine/tf.js';
 import { Random } from '../../src/random.js';
 import { autoencoderLoss } from '../../src/training/autoencoder.js';
 
-it('the autoencoder’s loss is the weighted sum of what its documentation names', () => {
+it.each([
+  ['', false],
+  [', by latents that are not exact', true],
+])('the autoencoder’s loss is the weighted sum of what its documentation names%s', (_, inexact) => {
   const config = parseAutoencoderConfig({
     sample_size: 8,
     block_out_channels: [4, 8],
@@ -21,14 +24,18 @@ it('the autoencoder’s loss is the weighted sum of what its documentation names
   const pictures = tf.tensor4d(random.fork('x').normal(2 * 8 * 8 * 3), [2, 8, 8, 3]);
   const noise = tf.tensor4d(random.fork('n').normal(2 * 4 * 4 * 2), [2, 4, 4, 2]);
   const weights = { mse_weight: 0.7, edge_weight: 0.3, kl_weight: 0.01 };
-  const { loss, metrics } = autoencoderLoss(config, weights)(params, { pictures, noise });
+  const error = tf.tensor4d(random.fork('e').normal(2 * 4 * 4 * 2), [2, 4, 4, 2]);
+  const batch = { pictures, noise, ...(inexact && { error }) };
+  const { loss, metrics } = autoencoderLoss(config, weights)(params, batch);
 
   const { mean, logvar } = encode(config, params, pictures);
-  const [mu, log, eps] = [mean, logvar, noise].map((t) => t.dataSync());
-  const latents = mu.map((m, i) => m + Math.exp(log[i] / 2) * eps[i]);
+  const [mu, log, eps, wrong] = [mean, logvar, noise, error].map((t) => t.dataSync());
+  const drawn = mu.map((m, i) => m + Math.exp(log[i] / 2) * eps[i]);
+  const deviation = inexact ? Math.sqrt(drawn.reduce((sum, z) => sum + z * z, 0) / drawn.length) : 0;
+  const latents = drawn.map((z, i) => z + deviation * wrong[i]);
   const made = decode(config, params, tf.tensor4d(latents, mean.shape) as Tensor4D).dataSync();
   const truth = pictures.dataSync();
-  const error = (n: number, y: number, x: number, c: number) => {
+  const errorAt = (n: number, y: number, x: number, c: number) => {
     const at = ((n * 8 + y) * 8 + x) * 3 + c;
     return made[at] - truth[at];
   };
@@ -37,11 +44,11 @@ it('the autoencoder’s loss is the weighted sum of what its documentation names
     for (let y = 0; y < 8; y++)
       for (let x = 0; x < 8; x++)
         for (let c = 0; c < 3; c++) {
-          const e = error(n, y, x, c);
+          const e = errorAt(n, y, x, c);
           l1 += Math.abs(e) / (2 * 8 * 8 * 3);
           mse += e ** 2 / (2 * 8 * 8 * 3);
-          if (x < 7) right += Math.abs(error(n, y, x + 1, c) - e) / (2 * 8 * 7 * 3);
-          if (y < 7) down += Math.abs(error(n, y + 1, x, c) - e) / (2 * 7 * 8 * 3);
+          if (x < 7) right += Math.abs(errorAt(n, y, x + 1, c) - e) / (2 * 8 * 7 * 3);
+          if (y < 7) down += Math.abs(errorAt(n, y + 1, x, c) - e) / (2 * 7 * 8 * 3);
         }
   // Divergence from the normal distribution, a latent number's share.
   let kl = 0;
