@@ -29,7 +29,7 @@ it.each([
   const { loss, metrics } = autoencoderLoss(config, weights)(params, batch);
 
   const { mean, logvar } = encode(config, params, pictures);
-  const [mu, log, eps, wrong] = [mean, logvar, noise, error].map((t) => t.dataSync());
+  const [mu, log, eps, wrong] = [mean, logvar, noise, error].map((t) => Array.from(t.dataSync()));
   const drawn = mu.map((m, i) => m + Math.exp(log[i] / 2) * eps[i]);
   const deviation = inexact ? Math.sqrt(drawn.reduce((sum, z) => sum + z * z, 0) / drawn.length) : 0;
   const latents = drawn.map((z, i) => z + deviation * wrong[i]);
