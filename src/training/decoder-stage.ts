@@ -32,7 +32,7 @@ import { fingerprintOf, runStage, type StageOptions, type StageResult } from './
 import { samplePath } from './run-dir.js';
 
 /** Whether a parameter of an AutoencoderKL is of the way from latents to pictures. */
-const ofDecoder = ({ name }: ParamSpec): boolean => /^(decoder|post_quant_conv)\./.test(name);
+const ofDecoder = (name: string): boolean => /^(decoder|post_quant_conv)\./.test(name);
 
 /** Copies parameters between a whole autoencoder's and its decoder's, which lie in the same order. */
 class Half {
@@ -40,7 +40,7 @@ class Half {
   private readonly parts: readonly { whole: number; own: number; size: number }[];
 
   constructor(specs: readonly ParamSpec[]) {
-    this.specs = specs.filter(ofDecoder);
+    this.specs = specs.filter(({ name }) => ofDecoder(name));
     const whole = offsetsOf(specs);
     const own = offsetsOf(this.specs);
     this.parts = this.specs.map((spec, i) => ({
@@ -103,11 +103,8 @@ export async function trainDecoder(
   const start = autoencoderWeightsFrom(before, network, initParams(specs, random.fork('init')), from);
   const batches = new Batches(dataset, { batchSize: picturesAStep(settings), seed, augment });
   const batch = autoencoderBatch(model, batches, random, settings.latent_noise);
-  const encoder = encoderOf(
-    model,
-    asConstants(specs, start, (name) => !half.specs.some((spec) => spec.name === name)),
-    options,
-  );
+  const constants = asConstants(specs, start, (name) => !ofDecoder(name));
+  const encoder = encoderOf(model, constants, options);
   try {
     return await runStage(
       {

@@ -41,6 +41,7 @@ function latent(): TrainConfig {
       size: 16,
       autoencoder: {
         ...settings,
+        latent_noise: 0.1,
         model: {
           ...small.autoencoder?.model,
           ...blocks,
