@@ -1,5 +1,6 @@
 /** The shipped model that draws in four evaluations. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { psnr } from '../../src/metrics/index.js';
 import { DiffusionPipeline, type GenerateOptions } from '../../src/pipelines/index.js';
 
 let fast: DiffusionPipeline;
@@ -13,16 +14,17 @@ afterAll(async () => {
   await teacher.dispose();
 });
 
-const common = { count: 16, seed: 300, batchSize: 8, refine: false };
+/** The first of the 304 pictures that the model card measures. */
+const common = { count: 16, seed: 0, batchSize: 8, refine: false };
 
-/** Mean squared distance to the teacher's pictures of the same seeds. */
-async function distances(...drawn: [DiffusionPipeline, GenerateOptions][]): Promise<number[]> {
-  const taught = await teacher.generate({ ...common, steps: 30 });
+/** Means of the PSNR beside the teacher's pictures of the same seeds, in dB: one face that became another counts once. */
+async function nearness(...drawn: [DiffusionPipeline, GenerateOptions][]): Promise<number[]> {
+  const label = [...teacher.labels];
+  const taught = await teacher.generate({ ...common, label, steps: 30 });
   const found: number[] = [];
   for (const [pipeline, options] of drawn) {
-    const pictures = await pipeline.generate({ ...common, ...options });
-    const all = pictures.flatMap(({ data }, i) => Array.from(data, (x, k) => (x - taught[i].data[k]) ** 2));
-    found.push(all.reduce((a, b) => a + b) / all.length);
+    const pictures = await pipeline.generate({ ...common, label, ...options });
+    found.push(pictures.reduce((sum, picture, i) => sum + psnr(picture, taught[i]), 0) / pictures.length);
   }
   return found;
 }
@@ -45,15 +47,15 @@ describe('characters-fast', () => {
   });
 
   it('comes nearer to its teacher’s pictures than the teacher itself in four or, guided, eight evaluations', async () => {
-    const [own, plain, guided, two, guidedTwo] = await distances(
+    const [own, plain, guided, two, guidedTwo] = await nearness(
       [fast, {}],
       [teacher, { steps: 4, guidanceScale: 1 }],
       [teacher, { steps: 4 }],
       [fast, { steps: 2 }],
       [teacher, { steps: 2 }],
     );
-    expect(own).toBeLessThan(0.7 * plain);
-    expect(own).toBeLessThan(guided);
-    expect(two).toBeLessThan(0.8 * guidedTwo);
+    expect(own).toBeGreaterThan(plain + 1);
+    expect(own).toBeGreaterThan(guided);
+    expect(two).toBeGreaterThan(guidedTwo + 1);
   });
 });
