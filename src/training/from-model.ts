@@ -57,6 +57,9 @@ export function keepsSchedule({ diffusion }: TrainConfig, pipeline: PipelineDir)
 /** Learning rates where whole weights are tuned: those of a network that knows texts are large and long trained. */
 const RATE = { texts: 1e-5, others: 1e-4 };
 
+/** Of a decoder that is trained alone: docs/training.md, "Latents that are not exact". */
+const LATENT_NOISE = 0.15;
+
 /** The network of a checkpoint's autoencoder, as settings name it. @throws InputError for one that is not trained here */
 function own({ className, config }: ModelComponent, dir: string): Record<string, unknown> {
   if (className !== AUTOENCODER_CLASS_NAME)
@@ -100,7 +103,13 @@ export async function settingsOf(nameOrDir: string, stage: StageName = 'all'): P
   return {
     ...(typeof size === 'number' && { size }),
     ...(isOfAutoencoder(stage) &&
-      autoencoder && { autoencoder: { model: own(autoencoder, dir), learning_rate: RATE.others } }),
+      autoencoder && {
+        autoencoder: {
+          model: own(autoencoder, dir),
+          learning_rate: RATE.others,
+          ...(stage === 'decoder' && { latent_noise: LATENT_NOISE }),
+        },
+      }),
     diffusion: {
       model: { ...model, ...(texts && { _class_name: unet.className }) },
       ...scheduleOf(pipeline),

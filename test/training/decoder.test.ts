@@ -126,6 +126,16 @@ describe('sumi train --stage decoder', () => {
     expect(much).toBeGreaterThan(3 * little);
   });
 
+  it('shows it some noise unless told otherwise, which an autoencoder is not', async () => {
+    expect((await settingsOf(at('latent'), 'decoder')).autoencoder).toMatchObject({ latent_noise: 0.15 });
+    expect((await settingsOf(at('latent'), 'autoencoder')).autoencoder).not.toHaveProperty('latent_noise');
+    expect(parseTrainConfig(await settingsOf(at('latent'), 'autoencoder'), 'test').autoencoder).toMatchObject(
+      {
+        latent_noise: 0,
+      },
+    );
+  });
+
   it('goes on to the bit after a stop', async () => {
     const config = await settings({ steps: 4, batch_size: 2 });
     const job = { ...options, data: at('data'), config, stage: 'decoder' as const, initFrom: at('latent') };
