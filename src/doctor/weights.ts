@@ -36,6 +36,17 @@ function traitsOf(values: Float32Array, normal: number): Traits {
 }
 
 /**
+ * Whether it is the last convolution of a layer that hands on what it is given: one that was added to a network (see
+ * `idleValues`) and not trained since, as those of an encoder are whose decoder is trained alone.
+ */
+function isIdle(name: string, views: Readonly<Record<string, Float32Array>>): boolean {
+  const layer = /^(.*\.resnets\.\d+\.)conv2\.weight$/.exec(name)?.[1];
+  if (layer === undefined) return false;
+  const zero = (part: string) => views[`${layer}${part}`].every((w) => w === 0);
+  return zero('conv2.bias') && !zero('conv1.weight');
+}
+
+/**
  * Loads a network's weights and looks at them.
  * @param nameOf as `loadParams` takes it
  * @returns the weights; null when they do not load, which is a finding
@@ -57,7 +68,8 @@ export async function examineWeights(
   for (const { name } of specs) {
     const half = stored.get(name) === 'F16';
     const traits = traitsOf(views[name], half ? HALF.normal : FLOAT_NORMAL);
-    if (traits.zero && name.endsWith('weight')) (VITAL.test(name) ? lists.blind : lists.zero).push(name);
+    if (traits.zero && name.endsWith('weight') && !isIdle(name, views))
+      (VITAL.test(name) ? lists.blind : lists.zero).push(name);
     if (views[name].length >= SMALLEST && traits.denormal > DENORMALS) lists.denormal.push(name);
     if (half && traits.largest >= HALF.largest) saturated.push(name);
     if (!half && traits.largest > HALF.largest) large.push(name);

@@ -178,6 +178,12 @@ export const cases: Case[] = [
     ['weights', 'warning', /^nothing but zeros in time_embedding\.linear_1\.weight — /],
   ],
   [
+    'a convolution of zeros in a layer that does something',
+    'labelled',
+    unet(set('down_blocks.0.resnets.0.conv2.weight', () => 0)),
+    ['weights', 'warning', /^nothing but zeros in down_blocks\.0\.resnets\.0\.conv2\.weight — /],
+  ],
+  [
     'denormal numbers',
     'labelled',
     unet(set('conv_in.weight', (i, old) => (i % 4 === 0 ? 1e-40 : old))),
