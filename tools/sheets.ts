@@ -15,6 +15,7 @@ import {
   interpolate,
   paletteDistance,
   type RgbPicture,
+  readPalette,
 } from '../src/index.js';
 import { targetsOf } from '../src/pipelines/looks.js';
 
@@ -63,7 +64,7 @@ async function save(
 const enlarged = ({ data, width, height }: RgbPicture): Promise<RgbPicture> =>
   rgb(sharp(data, { raw: { width, height, channels: 3 } }).resize(SIDE, SIDE, { kernel: 'lanczos3' }));
 
-/** Pictures of styles in turn, of the seeds from 100, or all of one seed. */
+/** Pictures of all styles in turn, of the seeds from 100. */
 const eachStyle = (options: Parameters<DiffusionPipeline['generate']>[0]): Promise<GeneratedPicture[]> =>
   pipeline.generate({ count: 8, seed: 100, label: [...labels], batchSize: 8, ...options });
 
@@ -120,6 +121,7 @@ const SHEETS: Record<string, () => Promise<void>> = {
     await save('varied', rows, 6, captions);
   },
   scribble: async () => {
+    const plain = await ofOneSeed(7, {});
     const rows: RgbPicture[] = [];
     const [free, led]: number[][] = [[], []];
     for (const body of SCRIBBLES) {
@@ -134,7 +136,7 @@ const SHEETS: Record<string, () => Promise<void>> = {
       const off = (p: RgbPicture) => 127.5 * Math.sqrt((2 * target.pull(toFloat(p.data)).loss) / 3);
       const drawn = await ofOneSeed(7, { scribble });
       led.push(...drawn.map(off));
-      free.push(...(await ofOneSeed(7, {})).map(off));
+      free.push(...plain.map(off));
       rows.push(await rgb(sharp(svg(body))), ...drawn);
     }
     await save(
@@ -156,9 +158,7 @@ const SHEETS: Record<string, () => Promise<void>> = {
       const stripes = colours.map(
         (c, i) => `<rect y="${(i * SIDE) / colours.length}" width="${SIDE}" height="${SIDE}" fill="${c}"/>`,
       );
-      const palette = colours.map(
-        (c) => [1, 3, 5].map((at) => Number.parseInt(c.slice(at, at + 2), 16)) as [number, number, number],
-      );
+      const palette = await readPalette(colours.join(','));
       const drawn = await ofOneSeed(11, { palette });
       const off = (ps: readonly RgbPicture[]) =>
         mean(ps.map((p) => paletteDistance(toFloat(p.data), palette)));

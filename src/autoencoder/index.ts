@@ -7,6 +7,7 @@ export {
   downscale,
   parseAutoencoderConfig,
 } from './config.js';
+export { isOfDecoder, isOfEncoder } from './halves.js';
 export { klDivergence, type LatentScale, sampleLatents, scaleLatents, unscaleLatents } from './latents.js';
 export { type AutoencoderNetwork, klNetwork, openAutoencoder, tinyNetwork, vqNetwork } from './network.js';
 export { decodeTiny, encodeTiny, packLatents, tinySpecs, unpackLatents } from './tiny.js';

@@ -1,5 +1,5 @@
 /** What the files of an ONNX export compute: each is one network of a checkpoint, its inputs and outputs by name. */
-import { type AutoencoderNetwork, openAutoencoder } from '../autoencoder/index.js';
+import { type AutoencoderNetwork, isOfDecoder, isOfEncoder, openAutoencoder } from '../autoencoder/index.js';
 import { sizeOf } from '../engine/graph.js';
 import { type Params, viewParams } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
@@ -147,7 +147,6 @@ function autoencoderFiles(
   const { downscale, latentChannels } = network;
   const picture = [network.config.in_channels, h * downscale, w * downscale];
   const latents = [latentChannels, h, w];
-  const weights = (prefix: RegExp) => asConstants(network.specs, params, (name) => prefix.test(name));
   return [
     {
       name: 'vae_encoder',
@@ -155,7 +154,7 @@ function autoencoderFiles(
       inputs: { sample: { shape: picture, dtype: 'float32', example: pictures(picture) } },
       output: 'latent_sample',
       fn: ({ sample, ...rest }) => network.encode(rest as Params, sample as Tensor4D),
-      constants: weights(/^(encoder|quant_conv)\./),
+      constants: asConstants(network.specs, params, isOfEncoder),
     },
     {
       name: 'vae_decoder',
@@ -165,7 +164,7 @@ function autoencoderFiles(
       },
       output: 'sample',
       fn: ({ latent_sample, ...rest }) => network.decode(rest as Params, latent_sample as Tensor4D),
-      constants: weights(/^(decoder|post_quant_conv|quantize)\./),
+      constants: asConstants(network.specs, params, isOfDecoder),
     },
   ];
 }

@@ -1,14 +1,11 @@
 /** Between pictures and what the U-Net works on. */
+import { isOfDecoder, isOfEncoder } from '../autoencoder/index.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
 import type { Params } from '../engine/params.js';
 import { type Tensor, type Tensor4D, tf } from '../engine/tf.js';
 import { asConstants } from './constants.js';
 import { requireFinite } from './denoise.js';
 import type { LoadedModel } from './model.js';
-
-/** Names of an autoencoder's parameters, by its halves. */
-const DECODER = /^(decoder|post_quant_conv|quantize)\./;
-const ENCODER = /^(encoder|quant_conv)\./;
 
 /** Between pictures and what the UNet works on: the autoencoder and its scaling, or nothing in pixel space. */
 export class Codec {
@@ -34,13 +31,13 @@ export class Codec {
       ({ latents, ...rest }: Record<string, Tensor>) => ({
         pictures: network.decode(rest as Params, latents as Tensor4D),
       }),
-      { name: 'decoder', ...options, constants: this.weights(DECODER) },
+      { name: 'decoder', ...options, constants: this.weights(isOfDecoder) },
     );
     this.encoder = new Compiled(
       ({ pictures, ...rest }: Record<string, Tensor>) => ({
         latents: network.encode(rest as Params, pictures as Tensor4D),
       }),
-      { name: 'encoder', ...options, constants: this.weights(ENCODER) },
+      { name: 'encoder', ...options, constants: this.weights(isOfEncoder) },
     );
   }
 
@@ -88,7 +85,7 @@ export class Codec {
     const { spread } = network;
     this.spreader ??= new Compiled(
       ({ pictures, ...rest }: Record<string, Tensor>) => spread(rest as Params, pictures as Tensor4D),
-      { name: 'encoder', ...this.options, constants: this.weights(ENCODER) },
+      { name: 'encoder', ...this.options, constants: this.weights(isOfEncoder) },
     );
     const data = this.pictureChannels === 1 ? rgbToGrey(picture) : picture;
     const shape = [1, ...size, this.pictureChannels];
@@ -119,7 +116,7 @@ export class Codec {
         const along = (z: Tensor) => tf.sum(tf.mul(network.decode(rest as Params, z as Tensor4D), slopes));
         return { gradient: tf.grad(along)(latents) };
       },
-      { name: 'decoder', ...this.options, constants: this.weights(DECODER) },
+      { name: 'decoder', ...this.options, constants: this.weights(isOfDecoder) },
     );
     const side = this.reduction;
     const run = await this.puller.run({
@@ -130,9 +127,9 @@ export class Codec {
   }
 
   /** Of the autoencoder, one of its halves. */
-  private weights(prefix: RegExp) {
+  private weights(ofHalf: (name: string) => boolean) {
     const { network, params } = this.model.autoencoder as NonNullable<LoadedModel['autoencoder']>;
-    return asConstants(network.specs, params, (name) => prefix.test(name));
+    return asConstants(network.specs, params, ofHalf);
   }
 
   async dispose(): Promise<void> {

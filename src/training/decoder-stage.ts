@@ -7,6 +7,8 @@ import {
   AUTOENCODER_CLASS_NAME,
   type AutoencoderConfig,
   encode,
+  isOfDecoder,
+  isOfEncoder,
   klNetwork,
   parseAutoencoderConfig,
   sampleLatents,
@@ -18,7 +20,7 @@ import { readPipelineDir } from '../checkpoint/pipeline.js';
 import { partsOf, writePipelineDir } from '../checkpoint/write.js';
 import { Batches, type Dataset } from '../data/index.js';
 import { Compiled, type CompileOptions } from '../engine/compile.js';
-import { countParams, initParams, offsetsOf, type ParamSpec, type Params } from '../engine/params.js';
+import { countParams, initParams, type ParamSpec, type Params, viewParams } from '../engine/params.js';
 import type { Feed } from '../engine/session.js';
 import { type Tensor, type Tensor4D, tf } from '../engine/tf.js';
 import { asConstants } from '../pipelines/constants.js';
@@ -31,37 +33,16 @@ import { autoencoderWeightsFrom } from './init.js';
 import { fingerprintOf, runStage, type StageOptions, type StageResult } from './loop.js';
 import { samplePath } from './run-dir.js';
 
-/** Whether a parameter of an AutoencoderKL is of the way from latents to pictures. */
-const ofDecoder = (name: string): boolean => /^(decoder|post_quant_conv)\./.test(name);
-
-/** Copies parameters between a whole autoencoder's and its decoder's, which lie in the same order. */
-class Half {
-  readonly specs: readonly ParamSpec[];
-  private readonly parts: readonly { whole: number; own: number; size: number }[];
-
-  constructor(specs: readonly ParamSpec[]) {
-    this.specs = specs.filter(({ name }) => ofDecoder(name));
-    const whole = offsetsOf(specs);
-    const own = offsetsOf(this.specs);
-    this.parts = this.specs.map((spec, i) => ({
-      whole: whole[specs.indexOf(spec)],
-      own: own[i],
-      size: countParams([spec]),
-    }));
-  }
-
-  of(flat: Float32Array): Float32Array {
-    const half = new Float32Array(countParams(this.specs));
-    for (const { whole, own, size } of this.parts) half.set(flat.subarray(whole, whole + size), own);
-    return half;
-  }
-
-  /** The whole with this half in the place of its own. */
-  into(flat: Float32Array, half: Float32Array): Float32Array {
-    const changed = flat.slice();
-    for (const { whole, own, size } of this.parts) changed.set(half.subarray(own, own + size), whole);
-    return changed;
-  }
+/** Copies the parameters that two networks have by the same names. @returns `to` */
+function copyShared(
+  fromSpecs: readonly ParamSpec[],
+  from: Float32Array,
+  toSpecs: readonly ParamSpec[],
+  to: Float32Array,
+): Float32Array {
+  const targets = viewParams(toSpecs, to);
+  for (const [name, values] of Object.entries(viewParams(fromSpecs, from))) targets[name]?.set(values);
+  return to;
 }
 
 /** Pictures to latents drawn from the encoder's distribution, `error`, if any, added to them where they are scaled. */
@@ -98,12 +79,12 @@ export async function trainDecoder(
   const model = parseAutoencoderConfig({ ...settings.model, ...scale, sample_size: size });
   const network = klNetwork(model);
   const { specs } = network;
-  const half = new Half(specs);
+  const half = specs.filter(({ name }) => isOfDecoder(name));
   const random = new Random(seed, 'decoder');
   const start = autoencoderWeightsFrom(before, network, initParams(specs, random.fork('init')), from);
   const batches = new Batches(dataset, { batchSize: picturesAStep(settings), seed, augment });
   const batch = autoencoderBatch(model, batches, random, settings.latent_noise);
-  const constants = asConstants(specs, start, (name) => !ofDecoder(name));
+  const constants = asConstants(specs, start, isOfEncoder);
   const encoder = encoderOf(model, constants, options);
   try {
     return await runStage(
@@ -111,9 +92,9 @@ export async function trainDecoder(
         name: 'decoder',
         dir: run,
         settings,
-        specs: half.specs,
+        specs: half,
         loss: decoderLoss(model, settings),
-        init: () => half.of(start),
+        init: () => copyShared(specs, start, half, new Float32Array(countParams(half))),
         batch: async (step) => {
           const { pictures, ...noise } = batch(step);
           const { latents } = await encoder.run({ pictures, ...noise });
@@ -128,7 +109,7 @@ export async function trainDecoder(
           'decoder',
         ),
         publish: async (ema, step) => {
-          const params = half.into(start, ema);
+          const params = copyShared(half, ema, specs, start.slice());
           await writeReconstructions(samplePath(run, step), dataset, model, params, options);
           await writePipelineDir(
             join(run, 'model'),
